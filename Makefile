@@ -1,0 +1,86 @@
+# make demo   install, build the sample models, optimize them, show what happened
+# make test   install with the development tools, then lint, types, tests: what CI runs
+# make help   the rest
+#
+# PYTHON picks the interpreter that .venv is made with: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := build/demo
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+PROJECT := pyproject.toml setup.py
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format docs models rule clean
+
+help:
+	@echo "make demo                        install, then optimize the sample models"
+	@echo "make test                        lint, types and tests"
+	@echo "make lint                        lint and types only"
+	@echo "make format                      let ruff fix and format the code"
+	@echo "make models                      rebuild models/*.onnx from their scripts"
+	@echo "make docs                        regenerate docs/rules.md and docs/passes.md"
+	@echo "make rule NAME= SUBJECT= ROOT=   start a new rewrite rule"
+	@echo "make clean                       remove .venv, build/ and caches"
+
+# An environment that is missing, broken or too old is made anew; a good one is kept.
+define make_venv
+	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	  || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv --clear $(VENV); }
+endef
+
+# The stamps are older than the project files when those changed, and pip then runs again.
+# The installation is editable, so that it never lags behind the tree.
+$(VENV)/.installed: $(PROJECT)
+	$(make_venv)
+	@echo "installing ncgopt into $(VENV)"
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: $(PROJECT)
+	$(make_venv)
+	@echo "installing ncgopt and its development tools into $(VENV)"
+	@$(PIP) --editable '.[dev]'
+	@touch $(VENV)/.installed $@
+
+demo: $(VENV)/.installed
+	$(BIN)/python models/build.py $(DEMO)
+	$(BIN)/ncgopt optimize $(DEMO)/dense.onnx --target onnxruntime -o $(DEMO)/dense.opt.onnx --report $(DEMO)/dense.json
+	$(BIN)/ncgopt inspect $(DEMO)/dense.opt.onnx
+	$(BIN)/ncgopt optimize $(DEMO)/dense_linear.onnx -o $(DEMO)/dense_linear.opt.onnx
+	$(BIN)/ncgopt inspect $(DEMO)/dense_linear.opt.onnx
+	$(BIN)/ncgopt optimize $(DEMO)/cnn.onnx -o $(DEMO)/cnn.opt.onnx
+	$(BIN)/ncgopt optimize $(DEMO)/transformer.onnx --target onnxruntime -o $(DEMO)/transformer.opt.onnx
+	$(BIN)/ncgopt optimize $(DEMO)/control_flow.onnx -o $(DEMO)/control_flow.opt.onnx
+	$(BIN)/ncgopt optimize $(DEMO)/duplicates.onnx -o $(DEMO)/duplicates.opt.onnx
+	$(BIN)/ncgopt verify $(DEMO)/cnn.onnx $(DEMO)/cnn.opt.onnx
+	$(BIN)/ncgopt bench $(DEMO)/cnn.onnx $(DEMO)/cnn.opt.onnx
+	@echo "The optimized models are in $(DEMO)."
+
+test: lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(VENV)/.installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-dev
+	$(BIN)/python -m ncgopt.docs
+
+models: $(VENV)/.installed-dev
+	$(BIN)/python models/build.py
+
+rule: $(VENV)/.installed-dev
+	@test -n "$(NAME)" && test -n "$(SUBJECT)" && test -n "$(ROOT)" \
+	  || { echo "usage: make rule NAME=eliminate-mul-one SUBJECT=algebra ROOT=Mul"; exit 64; }
+	$(BIN)/python tests/new_rule.py $(NAME) --subject $(SUBJECT) --root $(ROOT)
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

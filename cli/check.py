@@ -1,0 +1,111 @@
+"""`ncgopt check`: say what is wrong with models, or could be better; for CI and pre-commit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ncgopt.errors import ExitCode, ModelInvalid, NcgoptError
+from ncgopt.report import SCHEMA_VERSION
+
+from . import options, render
+
+if TYPE_CHECKING:
+    from ncgopt.runtime import Worker
+    from ncgopt.settings import Settings
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong with a model or could be better.
+
+    Attributes:
+        kind: `invalid` (no runtime accepts it), `checker` (the ONNX checker objects), `repair` (ONNX
+            Runtime tolerates what the standard forbids) or `rewrite` (`optimize` would change it).
+        name: the pass, rule or repair; empty for the other kinds.
+        count: how often.
+        message: one line; where it occurs for the first time.
+    """
+
+    kind: str
+    name: str
+    count: int
+    message: str
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The findings of one model; `error` says why it could not be looked at."""
+
+    model: Path
+    findings: Sequence[Finding]
+    error: str = ""
+
+
+@click.command("check")
+@click.argument("models", nargs=-1, required=True, type=options.PATH, metavar="MODEL...")
+@options.selection
+@options.FORMAT
+@options.volume
+def command(models: Sequence[Path], format_: str, verbose: bool, quiet: bool, **given: Any) -> int:
+    """Report what is wrong with models, and what `optimize` would still do. Writes nothing.
+
+    Exit code 1 where there are findings. A file that cannot be read is an error with its own code,
+    which wins over findings; the remaining files are still checked.
+    """
+    from ncgopt.runtime import Worker
+
+    settings = options.choose(given).settings
+    checked: list[Checked] = []
+    code: int = ExitCode.DONE
+    for path in dict.fromkeys(models):
+        try:
+            with render.progress(verbose=verbose, quiet=quiet or format_ == "json") as say, Worker() as worker:
+                say(f"checking {path}")
+                checked.append(Checked(path, _findings(path, settings, worker)))
+        except NcgoptError as error:
+            if error.exit_code == ExitCode.USAGE:
+                raise
+            checked.append(Checked(path, (), str(error)))
+            click.echo(f"ncgopt: error: {error}", err=True)
+            code = code or error.exit_code
+    _show(checked, format_, quiet=quiet)
+    return code or (ExitCode.FINDINGS if any(one.findings for one in checked) else ExitCode.DONE)
+
+
+def _findings(path: Path, settings: Settings, worker: Worker) -> list[Finding]:
+    from ncgopt import pipeline
+    from ncgopt.inspect import complaints
+
+    try:
+        report = pipeline.findings(path, settings)
+    except ModelInvalid as error:
+        return [Finding("invalid", "", 1, str(error))]
+    found = [Finding("checker", "", 1, complaint) for complaint in complaints(path, worker)]
+    repairs = Counter(repair.kind for repair in report.repairs)
+    first_repair = {repair.kind: f"{repair.where}: {repair.detail}" for repair in reversed(report.repairs)}
+    found += [Finding("repair", kind, count, first_repair[kind]) for kind, count in repairs.items()]
+    rewrites = Counter(rewrite.source for rewrite in report.rewrites)
+    first_rewrite = {rewrite.source: rewrite.where for rewrite in reversed(report.rewrites)}
+    return found + [Finding("rewrite", name, count, first_rewrite[name]) for name, count in rewrites.items()]
+
+
+def _show(checked: Sequence[Checked], format_: str, *, quiet: bool) -> None:
+    if format_ == "json":
+        click.echo(render.to_json({"schema_version": SCHEMA_VERSION, "models": checked}))
+        return
+    if quiet:
+        return
+    screen = render.screen()
+    for one in checked:
+        for finding in one.findings:
+            name = f"{finding.name}: " if finding.name else ""
+            times = f"{finding.count} times, first at " if finding.count > 1 else ""
+            screen.line(f"{one.model}: {finding.kind}: {name}{times}{finding.message}")
+        if not one.findings and not one.error:
+            screen.line(f"{one.model}: ok")

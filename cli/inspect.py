@@ -1,0 +1,84 @@
+"""`ncgopt inspect`: what is in a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ncgopt.report import SCHEMA_VERSION
+
+from . import options, render
+
+if TYPE_CHECKING:
+    from ncgopt.cost import GraphCost
+    from ncgopt.inspect import Inspection
+
+
+@click.command("inspect")
+@click.argument("model", type=options.PATH)
+@options.bind("Size of a symbolic dimension, for the FLOPs; those left out count as 1.")
+@click.option("--trust-links", is_flag=True, help="Accept external data behind links.")
+@options.FORMAT
+def command(model: Path, bind: dict[str, int], trust_links: bool, format_: str) -> None:
+    """Show operators, weights, interface, FLOPs and bytes of MODEL. Nothing is run.
+
+    A multiply-add counts as 2 FLOPs. Operators whose FLOPs are not known are listed as unknown and
+    are not part of the sum.
+    """
+    import ncgopt
+
+    inspection = ncgopt.inspect(model, bind, trust_links=trust_links)
+    if format_ == "json":
+        click.echo(render.to_json({"schema_version": SCHEMA_VERSION, **vars(inspection)}))
+        return
+    _show(render.screen(), inspection)
+
+
+def _show(screen: render.Screen, found: Inspection) -> None:
+    stats, cost = found.stats, found.cost
+    pairs = [
+        ("model", found.model),
+        ("producer", f"{found.producer_name} {found.producer_version}".strip() or "unknown"),
+        ("ir version", str(found.ir_version)),
+        *(("opset", f"{domain or 'ai.onnx'} {version}") for domain, version in found.opsets.items()),
+        ("file", screen.bytes(stats.file_bytes)),
+        *(("external data", f"{file.location} {screen.bytes(file.bytes)}") for file in found.external_data),
+        ("parameters", screen.count(stats.parameters)),
+        ("weights", screen.bytes(stats.weight_bytes)),
+        ("nodes", screen.count(stats.nodes)),
+        ("constants", screen.count(stats.constants)),
+        ("initializers", screen.count(stats.initializers)),
+        *(("input", f"{port.name}  {port.text}") for port in found.inputs),
+        *(("output", f"{port.name}  {port.text}") for port in found.outputs),
+        ("dynamic dims", ", ".join(found.dynamic_dims) or "none"),
+        *(("function", f"{function.name}  {function.nodes} nodes") for function in found.functions),
+        *(("metadata", f"{key}={value}") for key, value in found.metadata.items()),
+        *(("repair", f"{repair.kind}: {repair.where}: {repair.detail}") for repair in found.repairs),
+        *_cost_pairs(screen, cost),
+    ]
+    screen.pairs(pairs)
+    screen.line()
+    rows = [
+        (
+            name,
+            screen.count(one.nodes),
+            screen.flops(one.flops) if one.unknown < one.nodes else "?",
+            screen.bytes(one.bytes_moved) if one.unsized < one.nodes else "?",
+            screen.bytes(one.weight_bytes),
+            str(one.unknown) if one.unknown else "",
+        )
+        for name, one in cost.operators.items()
+    ]
+    screen.table(("operator", "nodes", "flops", "bytes moved", "weights", "unknown"), rows)
+
+
+def _cost_pairs(screen: render.Screen, cost: GraphCost) -> list[tuple[str, str]]:
+    at = f" at {render.binding_text(cost.bindings)}" if cost.bindings else ""
+    unknown = f", and {cost.unknown} nodes unknown" if cost.unknown else ""
+    return [
+        ("flops", f"{screen.flops(cost.flops)}{at}{unknown}"),
+        ("bytes moved", screen.bytes(cost.bytes_moved)),
+        *(("note", note) for note in cost.notes),
+    ]

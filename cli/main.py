@@ -1,0 +1,137 @@
+"""Entry point: the command group, and the one place where exceptions become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from ncgopt.errors import ExitCode, NcgoptError
+
+# Name -> one line of help. A command lives in the module of the same name and is called `command`;
+# listing them here keeps `--help` from importing any of them.
+COMMANDS = {
+    "optimize": "Rewrite a model, prove it computes the same, write it.",
+    "verify": "Run two models on the same data and compare them.",
+    "inspect": "Show operators, weights, interface and cost of a model.",
+    "check": "Say whether a model is invalid or could be optimized; writes nothing.",
+    "bench": "Measure the latency of a model, or of two against each other.",
+    "passes": "List all passes and rules.",
+    "explain": "Show what a pass or rule does, and why it may.",
+}
+
+
+class LazyGroup(click.Group):
+    """A group that imports a command's module only when that command is run."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """All commands in the order a user meets them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the module of `cmd_name` and return its command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(f"ncgopt_cli.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command list from `COMMANDS`, importing nothing."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        import ncgopt
+
+        click.echo(f"ncgopt {ncgopt.__version__}")
+        ctx.exit()
+
+
+@click.group(name="ncgopt", cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_print_version,
+    help="Show the version and exit.",
+)
+@click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
+def main() -> None:
+    r"""An ONNX optimizer that checks its own work: it writes nothing that it could not verify.
+
+    \b
+    Exit codes: 0 done, 1 findings (check), 2 model invalid, 3 verification failed,
+    4 unsound rewrite, 5 inconclusive, 6 gate not met, 64 usage, 66 input unreadable,
+    69 something is not installed, 70 a bug of ncgopt, 73 cannot write, 130 interrupted.
+    """
+
+
+def _report_error(message: str) -> None:
+    """Write one line on stderr, whatever line breaks the message holds."""
+    click.echo(f"ncgopt: error: {' '.join(message.split())}", err=True)
+
+
+def _usage_message(error: click.UsageError) -> str:
+    """What click says about it, and where to look the right usage up."""
+    where = error.ctx.command_path if error.ctx else "ncgopt"
+    return f"{error.format_message().rstrip('.')} (see `{where} --help`)"
+
+
+def invoke(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; every exception is turned into one line."""
+    debug = "--debug" in arguments
+    # --debug is valid anywhere on the line: who needs it just saw an error and appends it.
+    arguments = [argument for argument in arguments if argument != "--debug"]
+    try:
+        result: object = main.main(arguments, prog_name="ncgopt", standalone_mode=False)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):
+        # The reader (`| head`) left (click itself turns that into SystemExit); nobody is there to be
+        # told. Python would complain once more when it flushes stdout at exit, so that goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)
+        return ExitCode.INTERRUPTED
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return ExitCode.USAGE
+    except (Exception, KeyboardInterrupt) as error:
+        if debug:
+            traceback.print_exc()
+        return _code_of(error)
+    return result if isinstance(result, int) else ExitCode.DONE
+
+
+def _code_of(error: BaseException) -> int:
+    """Report an exception that ended a command and return the exit code it stands for."""
+    match error:
+        case NcgoptError():
+            _report_error(str(error))
+            return error.exit_code
+        case click.UsageError():
+            _report_error(_usage_message(error))
+            return ExitCode.USAGE
+        case click.exceptions.Abort() | KeyboardInterrupt():
+            _report_error("interrupted")
+            return ExitCode.INTERRUPTED
+        case click.FileError():
+            _report_error(error.format_message())
+            return ExitCode.INPUT_UNREADABLE
+        case click.ClickException():
+            _report_error(error.format_message())
+            return ExitCode.USAGE
+        case _:
+            kind = type(error).__name__
+            _report_error(f"{kind}: {error}; this is a bug of ncgopt, please report it with the output of --debug")
+            return ExitCode.BUG
+
+
+def run() -> None:
+    """Console script `ncgopt`."""
+    sys.exit(invoke(sys.argv[1:]))

@@ -1,0 +1,119 @@
+"""What `optimize` and `verify` print at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .render import Screen, binding_text
+
+if TYPE_CHECKING:
+    from ncgopt.report import ModelStats, OutputDifference, PassRecord, Report, Verification
+
+_MAX_BINDINGS = 6
+
+
+@dataclass
+class _Total:
+    """What one pass did in all its cycles."""
+
+    rewrites: int = 0
+    nodes: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    rules: dict[str, int] = field(default_factory=dict[str, int])
+
+
+def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> None:
+    """Everything worth knowing about one optimized model."""
+    screen.line(f"{report.model} -> {report.output}" if report.output else report.model)
+    totals = _totals(report.passes)
+    shown = {name: total for name, total in totals.items() if total.rewrites or verbose}
+    screen.table(
+        ("pass", "rewrites", "nodes", "bytes", "seconds"),
+        [_row(screen, name, total) for name, total in _with_rules(shown)],
+    )
+    pairs = _sizes(screen, report.before, report.after)
+    pairs += [("repaired", f"{repair.kind}: {repair.where}: {repair.detail}") for repair in report.repairs]
+    pairs += [("verified", line) for line in verification_lines(report.verification)]
+    if report.lossy is not None:
+        pairs += [("lossy step", line) for line in verification_lines(report.lossy)]
+    pairs += [("note", note) for note in report.notes]
+    pairs.append((report.status, report.output or "nothing was written"))
+    screen.pairs([*pairs, ("seconds", f"{report.seconds:.2f}")])
+    if refusals:
+        screen.table(
+            ("rule", "guard", "count", "example"),
+            [(refusal.rule, refusal.guard, str(refusal.count), refusal.example) for refusal in report.refusals],
+        )
+
+
+def verification_lines(verification: Verification) -> list[str]:
+    """Verdict, what it rests on, and how close it was; one line each."""
+    lines = [verification.status + (f": {verification.reason}" if verification.reason else "")]
+    lines += verification.interface
+    if verification.runs:
+        bindings = list(dict.fromkeys(binding_text(run.binding) for run in verification.runs))
+        known = [binding for binding in bindings if binding]
+        more = f" and {len(known) - _MAX_BINDINGS} more" if len(known) > _MAX_BINDINGS else ""
+        where = f" at {'; '.join(known[:_MAX_BINDINGS])}{more}" if known else ""
+        lines.append(f"{len(verification.runs)} runs{where}")
+    if verification.worst is not None:
+        lines.append(f"worst output {difference_text(verification.worst)}")
+    return lines
+
+
+def difference_text(difference: OutputDifference) -> str:
+    """How far one output is off, and how far it may be."""
+    if difference.detail:
+        return f"{difference.output}: {difference.detail}"
+    if difference.max_abs == 0:
+        return f"{difference.output}: equal"
+    return f"{difference.output}: differs by {difference.max_abs:.3g}, allowed {difference.limit:.3g}"
+
+
+def _totals(records: Iterable[PassRecord]) -> dict[str, _Total]:
+    totals: dict[str, _Total] = {}
+    for record in records:
+        total = totals.setdefault(record.name, _Total())
+        total.rewrites += record.rewrites
+        total.nodes += record.nodes_after - record.nodes_before
+        total.bytes += record.bytes_after - record.bytes_before
+        total.seconds += record.seconds
+        for rule, count in record.rules.items():
+            total.rules[rule] = total.rules.get(rule, 0) + count
+    return totals
+
+
+def _with_rules(totals: dict[str, _Total]) -> list[tuple[str, _Total | int]]:
+    """Every pass, and below it the rules that it applied, with their counts."""
+    rows: list[tuple[str, _Total | int]] = []
+    for name, total in totals.items():
+        rows.append((name, total))
+        rows += [(f"  {rule}", count) for rule, count in total.rules.items()]
+    return rows
+
+
+def _row(screen: Screen, name: str, total: _Total | int) -> Sequence[str]:
+    if isinstance(total, int):
+        return (name, screen.count(total), "", "", "")
+    return (
+        name,
+        screen.count(total.rewrites),
+        screen.change(total.nodes, screen.count),
+        screen.change(total.bytes, screen.bytes),
+        f"{total.seconds:.2f}",
+    )
+
+
+def _sizes(screen: Screen, before: ModelStats | None, after: ModelStats | None) -> list[tuple[str, str]]:
+    if before is None or after is None:
+        return []
+    pairs = [
+        ("nodes", f"{screen.count(before.nodes)} -> {screen.count(after.nodes)}"),
+        ("weights", f"{screen.bytes(before.weight_bytes)} -> {screen.bytes(after.weight_bytes)}"),
+    ]
+    if after.file_bytes:
+        pairs.append(("file", f"{screen.bytes(before.file_bytes)} -> {screen.bytes(after.file_bytes)}"))
+    return pairs

@@ -1,0 +1,71 @@
+"""Values that are the same on every run: initializers nobody can override, and `Constant` nodes."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import numpy as np
+import onnx_ir as ir
+
+from ncgopt.facts import uses
+
+Array = np.ndarray[Any, Any]
+
+
+def constant(value: ir.Value | None) -> Array | None:
+    """The contents of `value` where they are fixed; None where unknown.
+
+    An initializer that is also a graph input is only a default: the caller may override it, so it
+    is no constant. Protected (`--keep`) initializers and nodes are none either.
+    """
+    tensor = _tensor(value)
+    return None if tensor is None else cast(Array, tensor.numpy())
+
+
+def is_constant(value: ir.Value | None) -> bool:
+    """Whether `constant` would answer, without reading any data."""
+    return _tensor(value) is not None
+
+
+def scalar(value: ir.Value | None) -> float | int | bool | None:
+    """The single element of a constant of any rank; None for anything else, strings included."""
+    tensor = _tensor(value)
+    if tensor is None or tensor.size != 1 or tensor.dtype == ir.DataType.STRING:
+        return None
+    return cast("float | int | bool", np.asarray(tensor.numpy()).reshape(()).item())
+
+
+def _tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
+    if value is None or uses.is_kept(value) or value.is_graph_input():
+        return None
+    if value.is_initializer():
+        return value.const_value
+    node = value.producer()
+    if node is None or node.op_type != "Constant" or node.domain or uses.is_kept(node):
+        return None
+    return constant_tensor(node)
+
+
+def constant_tensor(node: ir.Node) -> ir.TensorProtocol | None:
+    """The tensor that a `Constant` node holds, whichever of its attributes holds it.
+
+    A sparse value arrives as a tensor that makes itself dense when read (`ncgopt.model.carry`).
+    """
+    if len(node.attributes) != 1:
+        return None
+    name, attribute = next(iter(node.attributes.items()))
+    if attribute.is_ref():
+        return None
+    match name:
+        case "value":
+            return attribute.as_tensor()
+        case "value_float" | "value_floats":
+            return ir.Tensor(np.array(attribute.value, dtype=np.float32))
+        case "value_int" | "value_ints":
+            return ir.Tensor(np.array(attribute.value, dtype=np.int64))
+        case "value_string" | "value_strings":
+            strings = [attribute.value] if name == "value_string" else list(attribute.value)
+            shape = ir.Shape(()) if name == "value_string" else ir.Shape((len(strings),))
+            return ir.StringTensor([s if isinstance(s, bytes) else s.encode() for s in strings], shape=shape)
+        case _:
+            return None

@@ -1,0 +1,35 @@
+"""Whether a constant that was computed in float64 may be rounded to the element type it is stored in."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ncgopt.facts.constants import Array
+
+# Distance from 1 to the next number. NumPy knows it for its own types only, not for bfloat16.
+_EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+
+
+def rounded(exact: Array, dtype: np.dtype[Any]) -> Array:
+    """`exact` in `dtype`, rounded once; infinite where it lies outside the type's range."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return exact.astype(dtype)
+
+
+def representable(exact: Array, dtype: np.dtype[Any]) -> bool:
+    """Whether rounding costs no more than rounding does anyway.
+
+    Refused: infinities and NaN, overflow, and tensors that vanish below the type's smallest normal
+    number as a whole. A single small element may vanish: products are sums, and their rounding
+    errors follow the largest term.
+    """
+    epsilon = _EPSILON.get(dtype.name)
+    if epsilon is None or not np.isfinite(exact).all():
+        return False
+    stored = rounded(exact, dtype).astype(np.float64)
+    if not np.isfinite(stored).all():
+        return False
+    error = np.max(np.abs(stored - exact), initial=0.0)
+    return bool(error <= epsilon * np.max(np.abs(exact), initial=0.0))

@@ -1,0 +1,140 @@
+"""Files that are there completely or not at all, and the data files that belong to a model."""
+
+from __future__ import annotations
+
+import contextlib
+import mmap
+import os
+import secrets
+import stat
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+import onnx
+from google.protobuf.message import DecodeError, Message
+
+_CHUNK = 1 << 24
+
+
+@contextlib.contextmanager
+def temporary(beside: Path) -> Generator[tuple[Path, BinaryIO]]:
+    """A new file in the folder of `beside`, flushed to disk at the end and then closed.
+
+    Whoever opened it renames it; what is left of it at the end of an error is removed. Its mode is
+    that of `beside` if that exists, otherwise what the process's umask leaves of rw-rw-rw-.
+
+    Raises:
+        OSError: the file cannot be created or written.
+    """
+    path = beside.parent / f".ncgopt-{secrets.token_hex(8)}.tmp"
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    descriptor = os.open(path, flags, 0o666)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            if beside.exists():
+                os.chmod(path, stat.S_IMODE(beside.stat().st_mode))
+            yield path, file
+            file.flush()
+            os.fsync(file.fileno())
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in `folder` outlive a power failure, where the system can do that for folders.
+
+    Windows cannot, nor can some network file systems: they refuse, and the rename itself is done.
+    """
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def parse(path: Path) -> onnx.ModelProto:
+    """The message in a file that is not empty, read through a map so that the bytes are not held twice.
+
+    Raises:
+        OSError: the file cannot be read.
+        DecodeError: it holds something else.
+    """
+    with (
+        path.open("rb") as file,
+        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
+        memoryview(content) as view,
+    ):
+        return onnx.ModelProto.FromString(view)  # pyright: ignore[reportArgumentType]
+
+
+def same_content(a: Path, b: Path) -> bool:
+    """Whether two files are equal byte by byte; False if one of them is no regular file."""
+    if not (a.is_file() and b.is_file()) or a.stat().st_size != b.stat().st_size:
+        return False
+    with a.open("rb") as left, b.open("rb") as right:
+        while chunk := left.read(_CHUNK):
+            if chunk != right.read(_CHUNK):
+                return False
+    return True
+
+
+def data_locations(model: Path) -> tuple[str, ...]:
+    """Locations of external data that the .onnx file `model` names; empty for anything else."""
+    if not model.is_file() or not _mentions(model, b"location"):
+        return ()
+    try:
+        proto = parse(model)
+    except DecodeError:
+        return ()
+    return tuple(dict.fromkeys(_locations(proto)))
+
+
+def remove_unused(folder: Path, locations: Iterable[str], replaced: Path, keep: Iterable[Path]) -> tuple[Path, ...]:
+    """Remove data files that only the replaced model used; returns those that could not be removed.
+
+    Only files inside of `folder` are touched, none of `keep`, and none whose name another .onnx file
+    beside them or in `folder` contains.
+    """
+    kept = {os.path.abspath(path) for path in keep}
+    failed: list[Path] = []
+    for location in locations:
+        relative = PurePosixPath(location)
+        path = folder / relative
+        if relative.is_absolute() or ".." in relative.parts or os.path.abspath(path) in kept or not path.is_file():
+            continue
+        others = {other for place in (folder, path.parent) for other in place.glob("*.onnx") if other != replaced}
+        if any(_mentions(other, relative.name.encode()) for other in others):
+            continue
+        try:
+            path.unlink()
+        except OSError:
+            failed.append(path)
+    return tuple(failed)
+
+
+def _mentions(path: Path, text: bytes) -> bool:
+    """Whether the file contains `text`; True where nobody can tell."""
+    try:
+        with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                return False
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                return content.find(text) >= 0
+    except OSError:
+        return True
+
+
+def _locations(message: Message) -> Iterator[str]:
+    """Locations in all tensors of a message, wherever they are."""
+    if isinstance(message, onnx.TensorProto):
+        if message.data_location == onnx.TensorProto.EXTERNAL:
+            yield from (entry.value for entry in message.external_data if entry.key == "location")
+        return
+    for field, value in message.ListFields():
+        if field.message_type is None:
+            continue
+        for item in [value] if isinstance(value, Message) else value:
+            yield from _locations(item)

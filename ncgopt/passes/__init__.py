@@ -1,0 +1,24 @@
+"""Every whole-graph pass."""
+
+from ncgopt.passes.base import Pass
+from ncgopt.passes.drop_dead_nodes import DropDeadNodes
+from ncgopt.passes.fold_constants import FoldConstants
+from ncgopt.passes.lift_constants import LiftConstants
+from ncgopt.passes.prune_weights import PruneWeights
+from ncgopt.passes.share_initializers import ShareInitializers
+from ncgopt.passes.share_subexpressions import ShareSubexpressions
+from ncgopt.passes.share_transposed_initializers import ShareTransposedInitializers
+from ncgopt.passes.simplify import Simplify
+
+PASSES: tuple[type[Pass], ...] = (
+    PruneWeights,
+    Simplify,
+    LiftConstants,
+    DropDeadNodes,
+    FoldConstants,
+    ShareSubexpressions,
+    ShareInitializers,
+    ShareTransposedInitializers,
+)
+
+__all__ = ["PASSES", "Pass"]

@@ -1,0 +1,307 @@
+"""Compute now what is the same on every run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+
+from ncgopt import facts
+from ncgopt.facts.constants import Array
+from ncgopt.facts.folding import foldable_nodes
+from ncgopt.facts.marks import take_notes
+from ncgopt.passes.base import Pass
+from ncgopt.rewrite.engine import where
+from ncgopt.rewrite.removal import remove_dead, remove_node
+from ncgopt.rewrite.rule import Claim
+from ncgopt.rewrite.session import Session, all_graphs
+from ncgopt.runtime import CannotEvaluate, WorkerDied
+
+_ENTRY_OVERHEAD = 12  # bytes of tags and lengths around one more initializer or node
+Region = list[ir.Node]
+
+
+@dataclass(frozen=True)
+class FoldConstants(Pass):
+    """Compute now what is the same on every run, where the file does not grow by it.
+
+    Connected nodes with constant inputs are evaluated together by ONNX Runtime, in the child
+    process, optimizations off, so that the result is what the runtime would have computed (onnx's
+    reference implementation stands in where ORT has no kernel). What is stored is only what the
+    rest of the graph uses; a region that would enlarge the file is cut back from its outputs until
+    it does not. Random operators and quantization stay.
+    """
+
+    name = "fold-constants"
+    claim = Claim.EXACT
+
+    max_growth: int = field(
+        default=0, metadata={"help": "bytes by which folding may enlarge the file, net of what it frees"}
+    )
+    max_elements: int = field(
+        default=1 << 26, metadata={"help": "largest tensor, in elements, that is computed on the way"}
+    )
+
+    def run(self, model: ir.Model, session: Session) -> int:
+        """Repeat until nothing folds: what became constant tells the size of more."""
+        count = 0
+        refused: set[ir.Node] = set()
+        while not session.exhausted:
+            facts.forget()
+            folded = sum(self._graph(model, graph, session, refused) for graph in all_graphs(model))
+            if not folded:
+                break
+            count += folded
+        return count
+
+    def _graph(self, model: ir.Model, graph: ir.Graph, session: Session, refused: set[ir.Node]) -> int:
+        count = 0
+        nodes = [n for n in foldable_nodes(graph, max_elements=self.max_elements) if n not in refused]
+        nodes = _closed(nodes)
+        regions = _components(nodes)
+        values = _evaluate(model, graph, regions, session)
+        for region in regions:
+            if session.exhausted:
+                break
+            chosen = self._cut_back([n for n in region if _storable(n, values, region)], values)
+            refused.update(n for n in region if n not in chosen)
+            if chosen and session.spend(self.name, f"{where(chosen[-1])} and {len(chosen) - 1} before it"):
+                _store(graph, chosen, values, session)
+                count += 1
+        return count
+
+    def _cut_back(self, region: Region, values: dict[ir.Value, Array]) -> Region:
+        """Drop outermost nodes, most costly first, until storing what is left fits the budget."""
+        chosen = _consistent(region, values)
+        while chosen:
+            inside = set(chosen)
+            edge = {n: _stored_bytes(n, inside, values) for n in chosen}
+            if sum(edge.values()) - _freed_bytes(inside) <= self.max_growth:
+                break
+            outermost = [n for n in chosen if not any(u.node in inside for v in n.outputs for u in v.uses())]
+            worst = max(outermost, key=lambda n: edge[n])
+            chosen = _consistent([n for n in chosen if n is not worst], values)
+        return chosen
+
+
+def _closed(nodes: Region) -> Region:
+    """Only nodes all of whose producers are constants or in the list."""
+    inside: set[ir.Node] = set()
+    for node in nodes:
+        producers = [v.producer() for v in node.inputs if v is not None and not facts.is_constant(v)]
+        if all(p in inside for p in producers):
+            inside.add(node)
+    return [n for n in nodes if n in inside]
+
+
+def _components(nodes: Region) -> list[Region]:
+    """Connected parts, so that one that must not be folded does not hold back another."""
+    parent = {n: n for n in nodes}
+
+    def root(n: ir.Node) -> ir.Node:
+        while parent[n] is not n:
+            parent[n] = n = parent[parent[n]]
+        return n
+
+    for node in nodes:
+        for value in node.inputs:
+            producer = value.producer() if value is not None else None
+            if producer is not None and producer in parent:
+                parent[root(node)] = root(producer)
+    parts: dict[ir.Node, Region] = {}
+    for node in nodes:
+        parts.setdefault(root(node), []).append(node)
+    return list(parts.values())
+
+
+def _evaluate(model: ir.Model, graph: ir.Graph, regions: list[Region], session: Session) -> dict[ir.Value, Array]:
+    """What all regions compute, in one session; where that fails, region by region, then node by node."""
+    known = _moved(n for region in regions for n in region)
+    rest = [n for region in regions for n in region if n.outputs[0] not in known]
+    if not rest:
+        return known
+    try:
+        return known | _run(model, graph, rest, known, session)
+    except (CannotEvaluate, WorkerDied):
+        if len(regions) == 1:
+            return _evaluate_singly(model, graph, regions[0], session)
+    for region in regions:
+        known.update(_evaluate(model, graph, [region], session))
+    return known
+
+
+def _moved(nodes: Iterable[ir.Node]) -> dict[ir.Value, Array]:
+    """What nodes compute that only move data, which takes no runtime and no copy of whole weights."""
+    known: dict[ir.Value, Array] = {}
+    for node in nodes:
+        source = node.inputs[0]
+        array = known.get(source) if source in known else facts.constant(source)
+        if source is None or array is None or node.domain:
+            continue
+        if node.op_type == "Identity":
+            known[node.outputs[0]] = array
+        elif node.op_type == "Transpose":
+            permutation = facts.ints_attribute(node, "perm")
+            known[node.outputs[0]] = np.transpose(array, permutation)
+    return known
+
+
+def _evaluate_singly(model: ir.Model, graph: ir.Graph, region: Region, session: Session) -> dict[ir.Value, Array]:
+    known: dict[ir.Value, Array] = {}
+    for node in region:
+        if all(v is None or v in known or facts.is_constant(v) for v in node.inputs):
+            try:
+                known.update(_run(model, graph, [node], known, session))
+            except (CannotEvaluate, WorkerDied):
+                session.refuse(FoldConstants.name, "can-be-evaluated", where(node))
+    return known
+
+
+def _run(
+    model: ir.Model, graph: ir.Graph, region: Region, known: dict[ir.Value, Array], session: Session
+) -> dict[ir.Value, Array]:
+    names: dict[ir.Value, str] = {}
+
+    def name_of(value: ir.Value) -> str:
+        return names.setdefault(value, f"v{len(names)}")
+
+    proto = onnx.ModelProto(ir_version=max(model.ir_version, 4))
+    for domain, version in _opsets(model, graph).items():
+        proto.opset_import.add(domain=domain, version=version)
+    proto.graph.name = "constants"
+    inside = {v for n in region for v in n.outputs}
+    for node in region:
+        made = proto.graph.node.add()
+        made.CopyFrom(ir.serde.serialize_node(node))
+        del made.input[:], made.output[:]
+        made.input.extend("" if v is None else name_of(v) for v in node.inputs)
+        made.output.extend(name_of(v) if v.name else "" for v in node.outputs)
+        for value in node.inputs:
+            if (
+                value is not None
+                and value not in inside
+                and all(t.name != name_of(value) for t in proto.graph.initializer)
+            ):
+                array = known[value] if value in known else facts.constant(value)
+                assert array is not None
+                proto.graph.initializer.append(_tensor_proto(array, name_of(value), facts.dtype(value)))
+    wanted = [v for n in region for v in n.outputs if v.name]
+    for value in wanted:
+        declared = proto.graph.output.add(name=name_of(value))
+        if (dtype := facts.dtype(value)) is not None:
+            declared.type.tensor_type.elem_type = dtype.value
+    results: list[object] = session.worker.call("ncgopt.runtime.evaluate:evaluate", proto.SerializeToString(), {})
+    return {v: r for v, r in zip(wanted, results, strict=True) if isinstance(r, np.ndarray)}
+
+
+def _opsets(model: ir.Model, graph: ir.Graph) -> dict[str, int]:
+    for function in model.functions.values():
+        if graph is function.graph or graph in function.graph.subgraphs():
+            return function.opset_imports
+    return model.graph.opset_imports
+
+
+def _tensor_proto(array: Array, name: str, dtype: ir.DataType | None) -> onnx.TensorProto:
+    proto = ir.serde.serialize_tensor(_tensor(array, dtype))
+    proto.name = name
+    return proto
+
+
+def _tensor(array: Array, dtype: ir.DataType | None) -> ir.TensorProtocol:
+    if dtype == ir.DataType.STRING or array.dtype.kind in "OUS":
+        strings = [s if isinstance(s, bytes) else str(s).encode() for s in array.reshape(-1).tolist()]
+        return ir.StringTensor(strings, shape=ir.Shape(array.shape))
+    return ir.Tensor(np.ascontiguousarray(array).reshape(array.shape), dtype=dtype)
+
+
+def _storable(node: ir.Node, values: dict[ir.Value, Array], region: Region) -> bool:
+    """Whether every output that anyone uses was computed, with the type it is known to have."""
+    for value in node.outputs:
+        if not value.uses() and not value.is_graph_output():
+            continue
+        array, dtype = values.get(value), facts.dtype(value)
+        if array is None:
+            # A sequence, say: fine as long as it is used only inside the region.
+            if value.is_graph_output() or any(use.node not in region for use in value.uses()):
+                return False
+        elif dtype is not None and dtype != ir.DataType.STRING and array.dtype != dtype.numpy():
+            return False
+    return True
+
+
+def _consistent(region: Region, values: dict[ir.Value, Array]) -> Region:
+    """The nodes whose producers are all still there and whose sequences stay inside."""
+    chosen = region
+    while True:
+        inside = set(chosen)
+        kept = [n for n in _closed(chosen) if _storable(n, values, chosen)]
+        if len(kept) == len(inside):
+            return kept
+        chosen = kept
+
+
+def _stored_bytes(node: ir.Node, inside: set[ir.Node], values: dict[ir.Value, Array]) -> int:
+    total = 0
+    for value in node.outputs:
+        if value.is_graph_output() or any(use.node not in inside for use in value.uses()):
+            array = values[value]
+            size = sum(len(str(s)) + 2 for s in array.reshape(-1)) if array.dtype.kind in "OUS" else array.nbytes
+            total += size + len(value.name or "") + _ENTRY_OVERHEAD + 2 * array.ndim
+    return total
+
+
+def _freed_bytes(inside: set[ir.Node]) -> int:
+    """Bytes of the nodes, and of the constants that only they use."""
+    total = 0
+    for node in inside:
+        total += ir.serde.serialize_node(node).ByteSize() + 2
+    for value in {v for n in inside for v in n.inputs if v is not None and v.producer() not in inside}:
+        mine = all(use.node in inside for use in value.uses()) and not value.is_graph_output()
+        if mine and facts.is_constant(value):
+            tensor = value.const_value
+            if tensor is None:  # a Constant node
+                producer = value.producer()
+                total += ir.serde.serialize_node(producer).ByteSize() if producer is not None else 0
+            elif tensor.dtype != ir.DataType.STRING:
+                total += tensor.nbytes + len(value.name or "") + _ENTRY_OVERHEAD
+    return total
+
+
+def _store(graph: ir.Graph, chosen: Region, values: dict[ir.Value, Array], session: Session) -> None:
+    inside = set(chosen)
+    used: list[ir.Value] = []
+    for node in chosen:
+        for value in list(node.outputs):
+            if value.is_graph_output() or any(use.node not in inside for use in value.uses()):
+                _materialize(graph, node, value, values[value], session)
+    for node in reversed(chosen):
+        used.extend(remove_node(node))
+    remove_dead(used)
+
+
+def _materialize(graph: ir.Graph, node: ir.Node, old: ir.Value, array: Array, session: Session) -> None:
+    """An initializer, or a `Constant` node where the graph takes none or an output needs a producer."""
+    tensor = _tensor(array, facts.dtype(old))
+    name, old.name = old.name, None
+    tensor.name = name
+    value = ir.Value(name=name, shape=old.shape, type=old.type, doc_string=old.doc_string, const_value=tensor)
+    value.metadata_props.update(old.metadata_props)
+    take_notes(old, value)
+    for use in tuple(old.uses()):
+        use.node.replace_input_with(use.idx, value)
+    in_function = bool(graph.opset_imports) and not facts.inputs_are_enforced(graph)
+    if not in_function and not old.is_graph_output():
+        value.shape, value.type = ir.Shape(array.shape), ir.TensorType(tensor.dtype)
+        graph.register_initializer(value)
+        return
+    holder = ir.Node(
+        "", "Constant", [], [ir.AttrTensor("value", tensor)], outputs=[value],
+        version=node.version, name=session.fresh_name(f"{name}/Constant"),
+    )  # fmt: skip
+    graph.insert_before(node, holder)
+    for index, output in enumerate(graph.outputs):
+        if output is old:
+            graph.outputs[index] = value

@@ -1,0 +1,72 @@
+"""onnxsim as a pass."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+
+from ncgopt import model as models
+from ncgopt.errors import Unavailable
+from ncgopt.passes.base import Pass
+from ncgopt.rewrite.rule import Claim
+from ncgopt.rewrite.session import Session, all_graphs
+from ncgopt.runtime import SimplifierFailed, WorkerDied
+
+
+@dataclass(frozen=True)
+class Simplify(Pass):
+    """Let onnxsim (onnx-simplifier) rewrite the model, in the child process.
+
+    Its result is treated like that of any pass of ours: checked for well-formedness and interface,
+    and verified. What it claims of itself is not relied on. It is in no preset.
+    """
+
+    name = "simplify"
+    claim = Claim.ROUNDS
+
+    def run(self, model: ir.Model, session: Session) -> int:
+        """Write, simplify, read back; the graph is replaced where node or initializer lists differ."""
+        if session.exhausted:
+            return 0
+        with tempfile.TemporaryDirectory(prefix="ncgopt-") as folder:
+            before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
+            models.save(model, before, external_data="auto", input_external=False)
+            try:
+                session.worker.call("ncgopt.runtime.simplifier:simplify", str(before), str(after))
+            except WorkerDied as error:
+                raise Unavailable(f"simplify: onnxsim ended with a {error.what}; leave this pass out") from None
+            except SimplifierFailed as error:
+                raise Unavailable(f"simplify: onnxsim failed: {error}; leave this pass out") from None
+            simplified = models.load(after).model
+            _read_external(simplified)
+        if _outline(simplified) == _outline(model) or not session.spend(self.name, "the whole graph"):
+            return 0
+        model.graph = simplified.graph
+        model.functions.clear()
+        model.functions.update(simplified.functions)
+        session.adopt(model)
+        return 1
+
+
+def _read_external(model: ir.Model) -> None:
+    """Take tensors into memory whose file is about to go."""
+    for graph in all_graphs(model):
+        for value in graph.initializers.values():
+            tensor = value.const_value
+            if isinstance(tensor, ir.ExternalTensor):
+                value.const_value = ir.Tensor(np.array(tensor.numpy()), dtype=tensor.dtype, name=value.name)
+
+
+def _outline(model: ir.Model) -> list[tuple[object, ...]]:
+    """Operators and their edges, and the names and shapes of initializers."""
+    lines: list[tuple[object, ...]] = []
+    for graph in all_graphs(model):
+        lines += [(v.name, str(v.dtype), str(v.shape)) for v in graph.initializers.values()]
+        for node in graph:
+            inputs = tuple(v.name if v is not None else "" for v in node.inputs)
+            lines.append((node.domain, node.op_type, inputs, tuple(v.name for v in node.outputs)))
+    return lines

@@ -1,0 +1,70 @@
+"""One run of a plan on a freshly loaded model, with all changes or only the first few."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+from ncgopt import model as models
+from ncgopt.pipeline.bind import bind_dimensions
+from ncgopt.pipeline.plan import make_plan
+from ncgopt.pipeline.run import Progress, protect, run_once, run_to_fixpoint
+from ncgopt.report import Report
+from ncgopt.rewrite.session import Session
+from ncgopt.runtime import Worker
+from ncgopt.settings import Settings
+
+
+def _silent(_: str) -> None:
+    return
+
+
+class Attempt:
+    """Load, protect, bind, and run.
+
+    Args:
+        path: the model.
+        settings: what to do.
+        worker: child process for everything that ONNX Runtime must compute.
+        limit: number of changes after which to stop; None for no limit. The same settings make the
+            same changes in the same order each time, which is what lets bisection blame one.
+
+    Attributes:
+        loaded: the model, changed in place by `run`.
+        contract: what must survive, with `settings.bind` applied.
+        report: what happened.
+    """
+
+    def __init__(self, path: Path, settings: Settings, worker: Worker, *, limit: int | None = None) -> None:
+        self._plan = make_plan(settings)
+        self._settings = settings
+        self.loaded = models.load(path, trust_links=settings.trust_links)
+        self.report = Report(model=str(path), version=version("ncgopt"), repairs=list(self.loaded.repairs))
+        self.report.before = models.stats(self.loaded.model, self.loaded.file_bytes)
+        self.contract = models.Contract.of(self.loaded.model).bind(settings.bind)
+        bind_dimensions(self.loaded.model, settings.bind)
+        protect(self.loaded.model, settings.keep)
+        self._session = Session(self.loaded.model, limit=limit, worker=worker)
+
+    @property
+    def is_lossy(self) -> bool:
+        """Whether the plan has passes that change what the model computes."""
+        return bool(self._plan.lossy)
+
+    def run(self, progress: Progress = _silent, after_lossy: Callable[[], None] | None = None) -> None:
+        """Run the plan; `after_lossy` is called between the lossy passes and the rest.
+
+        Raises:
+            UnsoundRewrite: a rule or pass broke a promise, or the contract.
+        """
+        model, report = self.loaded.model, self.report
+        try:
+            run_once(model, self._plan.lossy, self._session, report, progress)
+            if after_lossy is not None:
+                after_lossy()
+            run_to_fixpoint(model, self._plan.steps, self._session, report, self._settings.max_cycles, progress)
+        finally:
+            report.rewrites = self._session.rewrites
+            report.refusals = self._session.refusals()
+            report.after = models.stats(model)

@@ -1,0 +1,106 @@
+"""Everything there is to choose from, described for people and for the command line."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ncgopt.passes import PASSES, Pass
+from ncgopt.pipeline.presets import EXACT_PRESETS, PRESETS, RULES_GROUP
+from ncgopt.rewrite.rule import Claim, Rule
+from ncgopt.rules import RULES
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a pass."""
+
+    name: str
+    type: str
+    default: object
+    help: str
+
+
+@dataclass(frozen=True)
+class GuardEntry:
+    """One guard of a rule; `kind` is `requires` (soundness) or `pays` (profit)."""
+
+    name: str
+    reason: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class CatalogEntry:
+    """A pass or rule as users meet it.
+
+    Attributes:
+        name: what `--passes` and `--skip` take.
+        kind: `pass` or `rule`.
+        subject: the folder of a rule; `graph` for a pass.
+        claim: `EXACT`, `ROUNDS`, `RANGED` or `LOSSY`.
+        summary: the first line of the documentation.
+        doc: the documentation, whole.
+        targets: targets it serves.
+        presets: presets it is part of.
+        options: what can be set, for passes.
+        guards: what must hold, for rules.
+        unconditional: why a rule needs no guard for soundness.
+    """
+
+    name: str
+    kind: str
+    subject: str
+    claim: str
+    summary: str
+    doc: str
+    targets: tuple[str, ...]
+    presets: tuple[str, ...]
+    options: tuple[Option, ...] = ()
+    guards: tuple[GuardEntry, ...] = ()
+    unconditional: str = ""
+
+
+def catalog() -> list[CatalogEntry]:
+    """All passes, then all rules, in the order in which they are tried."""
+    return [_of_pass(cls) for cls in PASSES] + [_of_rule(rule) for rule in RULES]
+
+
+def pass_by_name() -> Mapping[str, type[Pass]]:
+    """The passes that users can name."""
+    return {cls.name: cls for cls in PASSES}
+
+
+def rule_by_name() -> Mapping[str, Rule[Any]]:
+    """The rules."""
+    return {rule.name: rule for rule in RULES}
+
+
+def _of_pass(cls: type[Pass]) -> CatalogEntry:
+    doc = inspect.cleandoc(cls.__doc__ or "")
+    options: list[Option] = []
+    for f in dataclasses.fields(cls):  # pyright: ignore[reportArgumentType] - every pass is a dataclass (tested)
+        options.append(Option(f.name, str(f.type), f.default, str(f.metadata.get("help", ""))))
+    presets = tuple(p for p, names in PRESETS.items() if cls.name in names and _allows(p, cls.claim))
+    return CatalogEntry(
+        cls.name, "pass", "graph", cls.claim.name, doc.split("\n")[0], doc, ("onnx", "onnxruntime"), presets,
+        tuple(options),
+    )  # fmt: skip
+
+
+def _of_rule(rule: Rule[Any]) -> CatalogEntry:
+    doc = inspect.cleandoc(type(rule).__doc__ or "")
+    guards = [GuardEntry(g.name, g.reason, "requires") for g in rule.requires]
+    guards += [GuardEntry(g.name, g.reason, "pays") for g in rule.pays]
+    presets = tuple(p for p, names in PRESETS.items() if RULES_GROUP in names and _allows(p, rule.claim))
+    return CatalogEntry(
+        rule.name, "rule", type(rule).__module__.split(".")[-2], rule.claim.name, doc.split("\n")[0], doc,
+        tuple(sorted(t.value for t in rule.targets)), presets, guards=tuple(guards), unconditional=rule.unconditional,
+    )  # fmt: skip
+
+
+def _allows(preset: str, claim: Claim) -> bool:
+    return claim is not Claim.LOSSY and (preset not in EXACT_PRESETS or claim is Claim.EXACT)

@@ -1,0 +1,36 @@
+"""Named pipelines. `rules` stands for all rules, applied together until none fires."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+RULES_GROUP = "rules"
+
+_DEFAULT = (
+    # Constants first: rules and folding see initializers only where a Constant node was lifted.
+    "lift-constants",
+    "drop-dead-nodes",
+    RULES_GROUP,
+    "fold-constants",
+    # After folding, which makes equal constants out of equal computations.
+    "share-initializers",
+    "share-transposed-initializers",
+    # After sharing constants: subexpressions are equal only if their inputs are the same value.
+    "share-subexpressions",
+)
+
+PRESETS: Mapping[str, tuple[str, ...]] = {
+    "default": _DEFAULT,
+    "exact": _DEFAULT,
+    "size": _DEFAULT,
+    "none": (),
+}
+"""Pass and rule names per preset, in order."""
+
+PRESET_OPTIONS: Mapping[str, Mapping[str, Mapping[str, object]]] = {
+    "size": {"share-transposed-initializers": {"transposes": True}},
+}
+"""Options that a preset sets, under those of the user."""
+
+EXACT_PRESETS = frozenset({"exact"})
+"""Presets from which everything that is not EXACT is left out."""

@@ -1,0 +1,174 @@
+"""What happened, as plain data: filled on the way, printed by the command line, saved as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ModelStats:
+    """Size of a model. Nodes are counted in the main graph, subgraphs and local functions.
+
+    Attributes:
+        nodes: all nodes but `Constant`, which holds data and computes nothing.
+        constants: the `Constant` nodes.
+        initializers: initializers, sparse ones included, in all graphs.
+        parameters: elements in all initializers and `Constant` tensors.
+        weight_bytes: bytes of all initializers and `Constant` tensors.
+        file_bytes: bytes on disk, the .onnx file and its external data (0: not written).
+        operators: how often each operator occurs, most frequent first, named `domain::op`
+            outside the default domain.
+    """
+
+    nodes: int
+    constants: int
+    initializers: int
+    parameters: int
+    weight_bytes: int
+    file_bytes: int
+    operators: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Something ONNX Runtime tolerates and the ONNX standard does not, put right on loading."""
+
+    kind: str
+    where: str
+    detail: str
+
+
+@dataclass
+class PassRecord:
+    """What one pass did in one cycle of the pipeline."""
+
+    name: str
+    cycle: int
+    rewrites: int
+    nodes_before: int
+    nodes_after: int
+    bytes_before: int
+    bytes_after: int
+    seconds: float
+    rules: dict[str, int] = field(default_factory=dict[str, int])
+
+
+@dataclass(frozen=True)
+class Rewrite:
+    """One change to the graph, in the order they were made: the unit that bisection counts."""
+
+    index: int
+    source: str
+    where: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """How often a rule matched and one of its guards said no, with one place as an example."""
+
+    rule: str
+    guard: str
+    count: int
+    example: str
+
+
+@dataclass(frozen=True)
+class OutputDifference:
+    """How far one output of the result is from the original's, on one run.
+
+    Attributes:
+        output: name of the output.
+        max_abs: largest absolute difference.
+        scale: largest magnitude in the original's output, what `limit` is relative to.
+        limit: largest absolute difference that the dtype allows at that scale.
+        detail: what differs where it is not a number (shape, dtype, NaN pattern, strings).
+        mismatches: how many elements differ at all.
+        elements: how many elements the output has.
+        noise: how far ONNX Runtime's own optimizations, or rounding the inputs, move the original
+            (0: not measured, because it was not needed); `limit` is at least twice that.
+    """
+
+    output: str
+    max_abs: float
+    scale: float
+    limit: float
+    detail: str = ""
+    mismatches: int = 0
+    elements: int = 0
+    noise: float = 0.0
+
+    @property
+    def ok(self) -> bool:
+        """Whether this output is within its limit."""
+        return not self.detail and self.max_abs <= self.limit
+
+
+@dataclass(frozen=True)
+class VerifyRun:
+    """One set of feeds, run through original and result.
+
+    Attributes:
+        source: `draw 0`, or the name of the user's feeds file.
+        binding: sizes of the symbolic dimensions.
+        level: graph optimization level of ONNX Runtime on the result's side.
+        outputs: the comparison per output.
+    """
+
+    source: str
+    binding: Mapping[str, int]
+    level: Literal["disable-all", "enable-all"]
+    outputs: tuple[OutputDifference, ...]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Outcome of comparing a result with its original.
+
+    Attributes:
+        status: `passed`; `failed` (outputs or interface differ, or the result does not run where
+            the original does); `inconclusive` (the original could not be run on any data);
+            `skipped` (not asked for).
+        reason: one line for everything but `passed`.
+        interface: differences between the two interfaces, one line each.
+        runs: what was run and how the outputs compare.
+        worst: the output that is furthest from its limit, relative to that limit.
+    """
+
+    status: Literal["passed", "failed", "inconclusive", "skipped"]
+    reason: str = ""
+    interface: tuple[str, ...] = ()
+    runs: tuple[VerifyRun, ...] = ()
+    worst: OutputDifference | None = None
+    seconds: float = 0.0
+
+
+@dataclass
+class Report:
+    """Everything `optimize` did, and whether it can be trusted."""
+
+    model: str
+    version: str
+    schema_version: int = SCHEMA_VERSION
+    output: str | None = None
+    status: Literal["written", "dry-run", "failed"] = "failed"
+    before: ModelStats | None = None
+    after: ModelStats | None = None
+    repairs: list[Repair] = field(default_factory=list[Repair])
+    passes: list[PassRecord] = field(default_factory=list[PassRecord])
+    rewrites: list[Rewrite] = field(default_factory=list[Rewrite])
+    refusals: list[Refusal] = field(default_factory=list[Refusal])
+    verification: Verification = field(default_factory=lambda: Verification("skipped"))
+    lossy: Verification | None = None
+    notes: list[str] = field(default_factory=list[str])
+    culprit: str | None = None
+    seconds: float = 0.0
+
+    def to_json(self) -> str:
+        """The report as JSON; `schema_version` grows with every incompatible change."""
+        return json.dumps(dataclasses.asdict(self), indent=2, default=str)

@@ -1,0 +1,273 @@
+"""The only thing that changes a graph for a rule.
+
+It walks every graph of the model (main, subgraphs, local functions) with a worklist, evaluates
+every guard and notes the first that refuses, checks what `build` returns, and puts it in place:
+names of graph inputs and outputs stay, metadata is carried over, what died is removed.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import onnx_ir as ir
+
+from ncgopt import facts
+from ncgopt.errors import UnsoundRewrite
+from ncgopt.rewrite.removal import remove_dead, remove_node
+from ncgopt.rewrite.replacement import may_take_name, replace_value
+from ncgopt.rewrite.rule import Rule
+from ncgopt.rewrite.session import Session, all_nodes
+from ncgopt.rewrite.tape import Tape
+from ncgopt.settings import Target
+
+AnyRule = Rule[Any]
+
+
+class Engine:
+    """Applies rules until none of them fires any more.
+
+    Args:
+        rules: tried at each node in this order.
+        target: rules that do not serve it are left out.
+        without: guards, `(rule, guard)`, to take as holding; tests use it to show that a guard matters.
+
+    """
+
+    def __init__(
+        self, rules: Iterable[AnyRule], target: Target, *, without: frozenset[tuple[str, str]] = frozenset()
+    ) -> None:
+        self._by_root: dict[str, list[AnyRule]] = {}
+        for rule in rules:
+            if target in rule.targets:
+                for root in rule.roots:
+                    self._by_root.setdefault(root, []).append(rule)
+        self._without = without
+
+    def run(self, model: ir.Model) -> Counter[str]:
+        """Rewrite `model` in place; returns how often each rule fired.
+
+        Raises:
+            UnsoundRewrite: a rule returned values of another number, element type or shape, or the
+                rules undo each other without end.
+
+        """
+        session = Session.of(model)
+        facts.forget()
+        fired: Counter[str] = Counter()
+        queue = deque(all_nodes(model))
+        queued = set(queue)
+        ceiling = 20 * len(queue) + 1000
+        opsets = _opsets_by_graph(model)
+        while queue and not session.exhausted:
+            node = queue.popleft()
+            queued.discard(node)
+            if node.graph is None or facts.is_kept(node):
+                continue
+            applied = self._visit(node, session, opsets)
+            if applied is None:
+                continue
+            rule, touched = applied
+            fired[rule.name] += 1
+            if fired.total() > ceiling:
+                raise UnsoundRewrite(f"rules undo each other without end, last {rule.name}: report this as a bug")
+            for other in touched:
+                if other not in queued and other.graph is not None:
+                    queued.add(other)
+                    queue.append(other)
+        return fired
+
+    def _visit(
+        self, node: ir.Node, session: Session, opsets: dict[ir.Graph, dict[str, int]]
+    ) -> tuple[AnyRule, list[ir.Node]] | None:
+        for rule in self._by_root.get(_operator(node), ()):
+            if (node.version or 1) < rule.since_opset:
+                continue
+            m = rule.match(node)
+            if m is None or not self._guards_hold(rule, m, node, session):
+                continue
+            touched = self._apply(rule, m, node, session, opsets)
+            if touched is not None:
+                return rule, touched
+        return None
+
+    def _guards_hold(self, rule: AnyRule, m: Any, node: ir.Node, session: Session) -> bool:
+        for guard in (*rule.requires, *rule.pays):
+            if (rule.name, guard.name) not in self._without and not guard.holds(m):
+                session.refuse(rule.name, guard.name, where(node))
+                return False
+        return True
+
+    def _apply(
+        self, rule: AnyRule, m: Any, node: ir.Node, session: Session, opsets: dict[ir.Graph, dict[str, int]]
+    ) -> list[ir.Node] | None:
+        graph = node.graph
+        assert graph is not None
+        imports = opsets.get(graph, {node.domain: node.version or 1})
+        tape = Tape(imports)
+        new = list(rule.build(tape, m))
+        try:
+            _check(rule, node, new)
+        except UnsoundRewrite:
+            tape.discard()
+            raise
+        new = _anchored(node, graph, new, tape)
+        if _only_renames_identity(node, tape):
+            tape.discard()
+            session.refuse(rule.name, "output-needs-a-producer", where(node))
+            return None
+        if not session.spend(rule.name, where(node)):
+            tape.discard()
+            return None
+        return _put_in_place(node, graph, new, tape, session, imports)
+
+
+def where(node: ir.Node) -> str:
+    """How a node is named to people."""
+    named = node.name or next((v.name for v in node.outputs if v.name), None) or "?"
+    return f"{node.op_type} {named}"
+
+
+def _operator(node: ir.Node) -> str:
+    return f"{node.domain}::{node.op_type}" if node.domain else node.op_type
+
+
+def _opsets_by_graph(model: ir.Model) -> dict[ir.Graph, dict[str, int]]:
+    found: dict[ir.Graph, dict[str, int]] = {}
+    for graph in (model.graph, *model.graph.subgraphs()):
+        found[graph] = model.graph.opset_imports
+    for function in model.functions.values():
+        for graph in (function.graph, *function.graph.subgraphs()):
+            found[graph] = function.opset_imports
+    return found
+
+
+def _check(rule: AnyRule, node: ir.Node, new: Sequence[ir.Value | None]) -> None:
+    """Arity, element type and shape of a replacement against what it replaces."""
+
+    def unsound(what: str) -> UnsoundRewrite:
+        return UnsoundRewrite(f"rule {rule.name} at {where(node)}: {what}; this is a bug in the rule")
+
+    if len(new) != len(node.outputs):
+        raise unsound(f"returned {len(new)} values for {len(node.outputs)} outputs")
+    for old, value in zip(node.outputs, new, strict=True):
+        if value is None:
+            if old.uses() or old.is_graph_output():
+                raise unsound(f"returned nothing for output {old.name}, which is used")
+            continue
+        expected, actual = facts.dtype(old), facts.dtype(value)
+        if expected is not None and actual is not None and expected != actual:
+            raise unsound(f"output {old.name} would be {actual.name} instead of {expected.name}")
+        if not _compatible(facts.shape(old), facts.shape(value)):
+            raise unsound(f"output {old.name} would have shape {facts.shape(value)} instead of {facts.shape(old)}")
+
+
+def _compatible(expected: facts.Shape | None, actual: facts.Shape | None) -> bool:
+    if expected is None or actual is None:
+        return True
+    if len(expected) != len(actual):
+        return False
+    pairs = zip(expected, actual, strict=True)
+    return not any(isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs)
+
+
+def _anchored(node: ir.Node, graph: ir.Graph, new: list[ir.Value | None], tape: Tape) -> list[ir.Value | None]:
+    """The new values, with an Identity where a graph output would otherwise lose its own name.
+
+    An output of a graph must be produced inside it, under its own name. A value that comes from
+    outside, is an input, an initializer or another output cannot take that name.
+    """
+    anchored: list[ir.Value | None] = []
+    for old, value in zip(node.outputs, new, strict=True):
+        if value is not None and old.is_graph_output():
+            recorded = any(value.producer() is n for n in tape.nodes)
+            taken = any(value is other for other in anchored)
+            if taken or not (recorded or may_take_name(value, graph)):
+                value = tape.op("Identity", [value])
+        anchored.append(value)
+    return anchored
+
+
+def _only_renames_identity(node: ir.Node, tape: Tape) -> bool:
+    return node.op_type == "Identity" and len(tape.nodes) == 1 and tape.nodes[0].op_type == "Identity"
+
+
+def _put_in_place(
+    node: ir.Node,
+    graph: ir.Graph,
+    new: Sequence[ir.Value | None],
+    tape: Tape,
+    session: Session,
+    opsets: dict[str, int],
+) -> list[ir.Node]:
+    _name_new(node, new, tape, session)
+    _add_constants(graph, node, tape, session)
+    for made in tape.nodes:
+        opsets.setdefault(made.domain, made.version or 1)
+    graph.insert_before(node, tape.nodes)
+    touched: list[ir.Node] = list(tape.nodes)
+    for old, value in zip(node.outputs, new, strict=True):
+        if value is not None:
+            replace_value(graph, old, value, fresh=any(value.producer() is n for n in tape.nodes))
+            touched.extend(use.node for use in value.uses())
+            if (producer := value.producer()) is not None:
+                touched.append(producer)
+    for value in new:
+        if value is not None:
+            facts.forget_from(value)
+    used = remove_node(node)
+    removed = [node, *remove_dead(used)]
+    for value in used:
+        # A sole-user condition of a neighbour may hold now.
+        if (producer := value.producer()) is not None and producer.graph is not None:
+            touched.append(producer)
+        touched.extend(use.node for use in value.uses())
+    _merge_metadata(tape.nodes, removed)
+    return touched
+
+
+def _name_new(node: ir.Node, new: Sequence[ir.Value | None], tape: Tape, session: Session) -> None:
+    stem = node.name or next((v.name for v in node.outputs if v.name), None) or node.op_type
+    final = tape.nodes[-1] if tape.nodes else None
+    for made in tape.nodes:
+        # The last node stands where the root stood and may have its name, which leaves with it.
+        if made is final and node.name:
+            made.name = node.name
+        else:
+            made.name = session.fresh_name(made.name or f"{stem}/{made.op_type}")
+        for output in made.outputs:
+            if not any(output is value for value in new):
+                output.name = session.fresh_name(f"{made.name}:out")
+    for old, value in zip(node.outputs, new, strict=True):
+        if value is not None and value.name is None:
+            value.name = old.name or session.fresh_name(f"{stem}:out")
+
+
+def _add_constants(graph: ir.Graph, node: ir.Node, tape: Tape, session: Session) -> None:
+    in_function = bool(graph.opset_imports) and not facts.inputs_are_enforced(graph)
+    for constant in tape.constants:
+        constant.name = session.fresh_name(constant.name or f"{node.name or node.op_type}:const")
+        if constant.const_value is not None:
+            constant.const_value.name = constant.name
+        if in_function:
+            _as_node(graph, node, constant, session)
+        else:
+            graph.register_initializer(constant)
+
+
+def _as_node(graph: ir.Graph, before: ir.Node, constant: ir.Value, session: Session) -> None:
+    assert constant.const_value is not None
+    holder = ir.Node(
+        "", "Constant", [], [ir.AttrTensor("value", constant.const_value)], outputs=[constant],
+        version=before.version if not before.domain else None, name=session.fresh_name(f"{constant.name}/Constant"),
+    )  # fmt: skip
+    graph.insert_before(before, holder)
+
+
+def _merge_metadata(made: Sequence[ir.Node], removed: Sequence[ir.Node]) -> None:
+    merged: dict[str, str] = {}
+    for gone in reversed(removed):  # the root is first in the list and has the last word
+        merged.update(gone.metadata_props)
+    for node in made:
+        node.metadata_props.update({k: v for k, v in merged.items() if k not in node.metadata_props})

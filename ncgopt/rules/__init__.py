@@ -1,0 +1,23 @@
+"""Every rule, in the order in which they are tried at a node.
+
+Each subject lists its own; order matters only where two rules share a root, and such pairs carry a
+comment there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ncgopt.rewrite.rule import Rule
+from ncgopt.rules import activation, algebra, convolution, linear, normalization, shape
+
+RULES: tuple[Rule[Any], ...] = (
+    *shape.RULES,
+    *normalization.RULES,
+    *algebra.RULES,
+    *convolution.RULES,
+    *linear.RULES,
+    *activation.RULES,
+)
+
+__all__ = ["RULES"]

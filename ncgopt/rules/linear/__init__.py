@@ -1,0 +1,24 @@
+"""Dense layers: MatMul and Gemm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ncgopt.rewrite.rule import Rule
+from ncgopt.rules.linear.fold_gemm_batch_norm import FoldGemmBatchNorm
+from ncgopt.rules.linear.fold_matmul_scale import FoldMatmulScale
+from ncgopt.rules.linear.fold_transpose_into_gemm import FoldTransposeIntoGemm
+from ncgopt.rules.linear.fuse_gemm_activation import FuseGemmActivation
+from ncgopt.rules.linear.fuse_gemm_relu import FuseGemmRelu
+from ncgopt.rules.linear.fuse_matmul_add import FuseMatmulAdd
+from ncgopt.rules.linear.merge_linear_layers import MergeLinearLayers
+
+RULES: tuple[Rule[Any], ...] = (
+    FoldTransposeIntoGemm(),
+    MergeLinearLayers(),
+    FuseMatmulAdd(),
+    FoldMatmulScale(),
+    FoldGemmBatchNorm(),
+    FuseGemmRelu(),
+    FuseGemmActivation(),
+)

@@ -1,0 +1,45 @@
+"""Write down a shape that is known."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import onnx_ir as ir
+
+from ncgopt.facts.constants import Array
+from ncgopt.facts.elements import known_elements
+from ncgopt.rewrite import Claim, Rule, Tape
+
+
+@dataclass(frozen=True)
+class Match:
+    """`out = Shape(x)` or `Size(x)`, whose elements are known."""
+
+    numbers: Array
+
+
+class FoldShape(Rule[Match]):
+    """`Shape(x)` and `Size(x)` become constants where every dimension asked for is known.
+
+    Shapes are facts only as far as they follow from the declared inputs, which the runtime enforces,
+    and from constants.
+    """
+
+    name = "fold-shape"
+    claim = Claim.EXACT
+    root = ("Shape", "Size")
+    unconditional = "a known size is the same on every run"
+
+    def match(self, node: ir.Node) -> Match | None:
+        """Bind the sizes; those outside `start` and `end` need not be known."""
+        numbers = known_elements(node.outputs[0])
+        if numbers is None:
+            return None
+        array = np.array(numbers, dtype=np.int64)
+        return Match(array if node.op_type == "Shape" else array.reshape(()))
+
+    def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
+        """The constant."""
+        return [tape.constant(m.numbers)]

@@ -1,0 +1,7 @@
+"""Running models in a child process, so that a native crash never takes the user's process down."""
+
+from ncgopt.runtime.evaluate import CannotEvaluate
+from ncgopt.runtime.process import Worker, WorkerDied
+from ncgopt.runtime.simplifier import SimplifierFailed
+
+__all__ = ["CannotEvaluate", "SimplifierFailed", "Worker", "WorkerDied"]

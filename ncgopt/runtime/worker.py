@@ -1,0 +1,91 @@
+"""Child side: call library functions for a parent process (see `process.py`).
+
+The pipe to the parent is what the parent passed as standard input and output. Both are moved to
+private descriptors first and standard output is joined to standard error, which the parent points
+at a temporary file: whatever native code prints can then neither corrupt the pipe nor get lost.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import importlib
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Any, BinaryIO
+
+from ncgopt.runtime import channel
+from ncgopt.runtime.stage import listen
+
+PICKLE_PROTOCOL = 5
+
+
+class RemoteError(RuntimeError):
+    """An exception of a type that the parent may not be able to import, as text."""
+
+
+def main() -> None:
+    """Serve requests until the parent closes the pipe or dies."""
+    requests, replies = _private_pipe()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    faulthandler.enable(sys.stderr)
+    listen(lambda doing: channel.send(replies, pickle.dumps(("stage", doing), PICKLE_PROTOCOL)))
+    incoming: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(requests, incoming), daemon=True).start()
+    while True:
+        channel.send(replies, answer(incoming.get()))
+
+
+def answer(request: bytes) -> bytes:
+    """Run one pickled request `("package.module:function", args)`; the pickled reply.
+
+    The reply is `("result", value)` or `("error", exception, traceback)`.
+    """
+    try:
+        function, args = pickle.loads(request)
+        return pickle.dumps(("result", _resolve(function)(*args)), PICKLE_PROTOCOL)
+    except (Exception, SystemExit) as error:
+        reply = ("error", _portable(error), traceback.format_exc())
+        return pickle.dumps(reply, PICKLE_PROTOCOL)
+
+
+def _private_pipe() -> tuple[BinaryIO, BinaryIO]:
+    requests, replies = os.dup(0), os.dup(1)
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.setmode(requests, os.O_BINARY)
+        msvcrt.setmode(replies, os.O_BINARY)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    return os.fdopen(requests, "rb"), os.fdopen(replies, "wb")
+
+
+def _read(requests: BinaryIO, incoming: queue.SimpleQueue[bytes]) -> None:
+    """Hand on requests; end the process when the parent is gone, even in the middle of a long run."""
+    while (request := channel.receive(requests)) is not None:
+        incoming.put(request)
+    os._exit(0)
+
+
+def _resolve(function: str) -> Callable[..., Any]:
+    module, _, name = function.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The exception itself where the parent can surely rebuild it, else its text."""
+    if type(error).__module__.partition(".")[0] in {"ncgopt", "builtins"} and not isinstance(error, SystemExit):
+        try:
+            if type(pickle.loads(pickle.dumps(error))) is type(error):
+                return error
+        except Exception as unpicklable:
+            return RemoteError(f"{type(error).__name__}: {error} (not picklable: {unpicklable})")
+    return RemoteError(f"{type(error).__name__}: {error}")

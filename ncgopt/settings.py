@@ -1,0 +1,86 @@
+"""What a user may ask for: one frozen value handed down the whole way."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+
+class Target(enum.Enum):
+    """Which operators a rewritten model may use.
+
+    ONNX: standard operators of the model's own opset, so that any runtime loads the result.
+    ONNXRUNTIME: also the hardware-independent `com.microsoft` operators of ONNX Runtime.
+    """
+
+    ONNX = "onnx"
+    ONNXRUNTIME = "onnxruntime"
+
+
+ExternalData = Literal["auto", "always", "never"]
+
+
+@dataclass(frozen=True)
+class VerifySettings:
+    """How original and result are compared.
+
+    Attributes:
+        feeds: `.npz` files with the user's own inputs (one array per input name), used besides
+            the generated ones.
+        draws: random draws per binding of the symbolic dimensions.
+        bind: symbolic dimensions pinned to a size; they are not varied.
+        custom_ops: shared libraries with custom operators, registered in every session.
+        providers: ONNX Runtime execution providers, in order of preference.
+        seed: seed of the generated data.
+        timeout: seconds after which a verification is given up as inconclusive.
+    """
+
+    feeds: tuple[Path, ...] = ()
+    draws: int = 2
+    bind: Mapping[str, int] = field(default_factory=dict[str, int])
+    custom_ops: tuple[Path, ...] = ()
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    seed: int = 0
+    timeout: float = 1800.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything `optimize` can be told.
+
+    Attributes:
+        preset: name of the preset that lists passes and rules (`default`, `exact`, ...).
+        passes: explicit list of pass, rule or group names; replaces the preset.
+        skip: globs over pass and rule names that are left out.
+        options: options per pass, `{"fold-constants": {"max_growth": 1024}}`.
+        target: operators the result may use.
+        exact: only rewrites whose result is the same bit for bit.
+        keep: globs over node and initializer names that nothing may touch.
+        bind: symbolic dimensions to pin, `{"batch": 1}`; this changes the model's interface.
+        max_cycles: how often the pipeline repeats before it stops looking for a fixpoint.
+        verify: whether the result is compared with the original before it is written.
+        allow_unverified: write a result although the original could not be run.
+        verification: how the comparison is done.
+        external_data: where weights go; `auto` follows the input.
+        trust_links: accept external data behind links that leave the model's folder.
+        dry_run: do everything but write.
+    """
+
+    preset: str = "default"
+    passes: tuple[str, ...] | None = None
+    skip: tuple[str, ...] = ()
+    options: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
+    target: Target = Target.ONNX
+    exact: bool = False
+    keep: tuple[str, ...] = ()
+    bind: Mapping[str, int] = field(default_factory=dict[str, int])
+    max_cycles: int = 10
+    verify: bool = True
+    allow_unverified: bool = False
+    verification: VerifySettings = field(default_factory=VerifySettings)
+    external_data: ExternalData = "auto"
+    trust_links: bool = False
+    dry_run: bool = False

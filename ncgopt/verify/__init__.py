@@ -1,0 +1,5 @@
+"""Showing that a result computes what its original computes, on data that the original accepts."""
+
+from ncgopt.verify.equivalence import verify
+
+__all__ = ["verify"]

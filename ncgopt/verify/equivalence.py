@@ -1,0 +1,294 @@
+"""Does a result compute what its original computes? Shown by running both, in a child process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from ncgopt.errors import InputUnreadable
+from ncgopt.report import OutputDifference, Verification, VerifyRun
+from ncgopt.runtime.process import Worker, WorkerDied
+from ncgopt.runtime.session import LoadError
+from ncgopt.settings import VerifySettings
+from ncgopt.verify.cases import Case
+from ncgopt.verify.compare import excess
+from ncgopt.verify.inputs import Survey
+from ncgopt.verify.noise import JITTER_UNITS, allow
+from ncgopt.verify.original import Child, Clock, Original, OutOfTime
+from ncgopt.verify.search import CaseSearch, Found
+
+Answer = tuple[OutputDifference, ...] | str
+_ILL_CONDITIONED = 0.1  # noise of this part of an output's scale makes a comparison say little
+
+
+class _Inconclusive(Exception):  # control flow inside this package
+    """The original could not be run; the text becomes the reason."""
+
+
+class _Failed(Exception):  # control flow inside this package
+    """The result does not do what the original does; the text becomes the reason."""
+
+
+def verify(
+    original: Path, result: Path, settings: VerifySettings | None = None, *, worker: Worker | None = None
+) -> Verification:
+    """Compare what two model files compute, on data that the original accepts.
+
+    Both run in ONNX Runtime with optimizations off; the result runs again with them on, since that
+    is how it will be used. Sizes for symbolic dimensions and inputs are searched for, see
+    `bindings.py` and `domains.py`; tolerances are in `tolerance.py`. The interfaces (names, order,
+    types) are not compared here, only what is needed to run both.
+
+    Args:
+        original: the model that is right.
+        result: the model that is judged.
+        settings: how to compare; None for the defaults.
+        worker: the child process to use; None starts one for this call.
+
+    Returns:
+        `passed`, `failed` or `inconclusive`, with every run. The reason of a `passed` is empty, or
+        says what limits it (random outputs, only one size of a dimension, ...).
+
+    Raises:
+        InputUnreadable: a file is missing, no ONNX model, or no `.npz`.
+        Usage: the user's feeds or pinned dimensions do not fit the model.
+        Unavailable: an execution provider is not installed.
+    """
+    settings = settings or VerifySettings()
+    for path in (original, result):
+        if not path.is_file():
+            raise InputUnreadable(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
+    with ExitStack() as stack:
+        running = worker or stack.enter_context(Worker())
+        check = _Check(Child(running, settings, Clock(settings.timeout)), original.absolute(), result.absolute())
+        outcome = check.outcome()
+        running.call("ncgopt.verify.remote:release")
+        return outcome
+
+
+@dataclass
+class _Check:
+    """One comparison, from survey to verdict."""
+
+    child: Child
+    original: Path
+    result: Path
+    notes: list[str] = field(default_factory=list[str])
+    runs: list[VerifyRun] = field(default_factory=list[VerifyRun])
+
+    def outcome(self) -> Verification:
+        try:
+            self._run()
+        except _Inconclusive as undecided:
+            return self._verdict("inconclusive", str(undecided))
+        except _Failed as failed:
+            return self._verdict("failed", str(failed))
+        except OutOfTime:
+            return self._verdict("inconclusive", f"given up after {self.child.clock.seconds:g} s")
+        return self._judged()
+
+    def _verdict(self, status: Literal["passed", "failed", "inconclusive"], reason: str) -> Verification:
+        worst = max((output for run in self.runs for output in run.outputs), key=excess, default=None)
+        return Verification(status, reason, (), tuple(self.runs), worst, self.child.clock.elapsed)
+
+    def _judged(self) -> Verification:
+        failing = [(run, output) for run in self.runs for output in run.outputs if not output.ok]
+        if not failing:
+            return self._verdict("passed", "; ".join(self.notes))
+        run, output = max(failing, key=lambda pair: excess(pair[1]))
+        sizes = ", ".join(f"{name}={size}" for name, size in run.binding.items())
+        where = f"{run.source}{' at ' + sizes if sizes else ''}, {run.level}"
+        how = output.detail or (
+            f"differs by {output.max_abs:.3g} where {output.limit:.3g} is allowed (scale {output.scale:.3g}, "
+            f"{output.mismatches} of {output.elements} elements differ)"
+        )
+        return self._verdict("failed", f"output {output.output}: {how} ({where})")
+
+    def _run(self) -> None:
+        try:
+            survey: Survey = self.child.worker.call("ncgopt.verify.survey:survey", self.original)
+        except WorkerDied as death:
+            raise _Inconclusive(f"reading the original: {death.what}") from None
+        found, optimize = self._find(survey)
+        cases = self._recorded(survey, found, optimize)
+        self._note(survey, found, cases)
+        random = self._random(survey, cases, found)
+        for level in (False, True):
+            answers = self._answers(survey, cases, level, random, original_optimized=optimize)
+            if answers is not None:
+                self._judge(survey, cases, answers, level, random)
+
+    def _find(self, survey: Survey) -> tuple[Found, bool]:
+        """Cases that the original runs, with optimizations off or, failing that, on."""
+        reasons: list[str] = []
+        for optimize in (False, True):
+            try:
+                original = Original(self.child, self.original, survey, optimize)
+                original.open()
+                files = self._user_cases(survey)
+                found = CaseSearch(original, self.child.settings.draws, self.child.settings.seed).run()
+                self._add_files(original, found, files)
+            except LoadError as error:
+                reasons.append(_load_reason(error, survey))
+                continue
+            except WorkerDied as death:
+                reasons.append(str(death))
+                continue
+            if found.cases:
+                if optimize:
+                    self.notes.append("the original runs only with ONNX Runtime's optimizations on")
+                return found, optimize
+            refusals = [*original.crashes, *found.refusals]
+            reasons.append(
+                f"the original refused all data in {original.trials} attempts"
+                + (f", for example: {refusals[0]}" if refusals else "")
+            )
+        raise _Inconclusive(reasons[0])
+
+    def _user_cases(self, survey: Survey) -> list[Case]:
+        cases: list[Case] = []
+        for path in self.child.settings.feeds:
+            _, binding = self.child.worker.call("ncgopt.verify.userfeeds:load_feeds", path.absolute(), survey)
+            cases.append(Case(tuple(sorted(binding.items())), file=path.absolute()))
+        return cases
+
+    def _add_files(self, original: Original, found: Found, files: Sequence[Case]) -> None:
+        for case in files:
+            trial = original.attempt(case)
+            if trial.refusal is not None:
+                raise _Inconclusive(f"{case.source}: the original refuses it: {trial.refusal}")
+            found.add(case, trial)
+
+    def _recorded(self, survey: Survey, found: Found, optimize: bool) -> list[Case]:
+        """Run the original on the cases in a fresh session, as both results will be."""
+        try:
+            self.child.open(self.original, "the original", optimize)
+            self._remember_defaults(survey)
+            errors = self.child.ask("record", survey, found.cases)
+        except (WorkerDied, LoadError) as death:
+            raise _Inconclusive(f"the original ran before, but not again: {death}") from None
+        failed = [error for error in errors if error is not None]
+        if failed:
+            raise _Inconclusive(f"the original ran before, but not again: {failed[0]}")
+        return found.cases
+
+    def _remember_defaults(self, survey: Survey) -> None:
+        if survey.overridable:
+            names = tuple(given.name for given in survey.overridable)
+            self.child.ask("remember_defaults", self.original, names)
+
+    def _note(self, survey: Survey, found: Found, cases: Sequence[Case]) -> None:
+        if found.finite == 0.0:
+            self.notes.append("some outputs were NaN or infinite everywhere on the data used")
+        if found.constant and survey.inputs and len(cases) > 1:
+            self.notes.append("the outputs did not depend on the data used")
+        if found.single:
+            sizes = ", ".join(f"{name}={size}" for name, size in found.single[:4])
+            self.notes.append(f"only one size found for {sizes}")
+
+    def _random(self, survey: Survey, cases: Sequence[Case], found: Found) -> tuple[str, ...]:
+        """Outputs in which the original differs from itself, run again in the same session."""
+        again: list[Answer] = self.child.ask("compare_with_recorded", survey, list(enumerate(cases)), ())
+        random = {
+            output.output for answer in again if not isinstance(answer, str) for output in answer if not output.ok
+        }
+        if random:
+            names = ", ".join(name for name in survey.outputs if name in random)
+            self.notes.append(f"random outputs, compared by shape and type only: {names}")
+        return tuple(name for name in survey.outputs if name in random)
+
+    def _answers(
+        self, survey: Survey, cases: Sequence[Case], level: bool, random: tuple[str, ...], *, original_optimized: bool
+    ) -> list[Answer] | None:
+        """The result's answers at one level; None where the original itself cannot be used at it."""
+        what = f"the result with optimizations {'on' if level else 'off'}"
+        try:
+            names = self.child.open(self.result, "the result", level)
+            if not level or not original_optimized:
+                self._same_inputs(survey, names)
+            answers: list[Answer] = self.child.ask("compare_with_recorded", survey, list(enumerate(cases)), random)
+            problem = next((answer for answer in answers if isinstance(answer, str)), None)
+        except (LoadError, WorkerDied) as error:
+            answers, problem = [], str(error)
+        if problem is None:
+            return answers
+        if level != original_optimized and self._original_fails_too(survey, cases, level):
+            self.notes.append(f"not run with optimizations {'on' if level else 'off'}: the original fails there too")
+            return None
+        raise _Failed(f"{what} does not run where the original does: {problem}")
+
+    def _same_inputs(self, survey: Survey, names: tuple[str, ...]) -> None:
+        lost = [given.name for given in (*survey.inputs, *survey.overridable) if given.name not in names]
+        if lost and any(given.name == lost[0] for given in survey.inputs):
+            raise _Failed(f"the result has no input {lost[0]}")
+
+    def _original_fails_too(self, survey: Survey, cases: Sequence[Case], level: bool) -> bool:
+        try:
+            self.child.open(self.original, "the original", level)
+            self._remember_defaults(survey)
+            again: list[Answer] = self.child.ask(
+                "compare_with_recorded", survey, list(enumerate(cases)), survey.outputs
+            )
+        except (LoadError, WorkerDied):
+            return True
+        return any(isinstance(answer, str) for answer in again)
+
+    def _judge(
+        self, survey: Survey, cases: Sequence[Case], answers: Sequence[Answer], level: bool, random: tuple[str, ...]
+    ) -> None:
+        """Turn answers into runs; where one is out of its limit, measure the original's own noise first."""
+        differences = [answer for answer in answers if not isinstance(answer, str)]
+        suspicious = [i for i, outputs in enumerate(differences) if not all(output.ok for output in outputs)]
+        noise = self._noise(survey, [(i, cases[i]) for i in suspicious], random)
+        for number, (case, outputs) in enumerate(zip(cases, differences, strict=True)):
+            judged = tuple(
+                allow(output, [other[position] for other in noise.get(number, ())], level)
+                for position, output in enumerate(outputs)
+            )
+            self._note_noise(judged)
+            self.runs.append(
+                VerifyRun(case.source, dict(case.binding), "enable-all" if level else "disable-all", judged)
+            )
+
+    def _note_noise(self, outputs: Sequence[OutputDifference]) -> None:
+        for output in outputs:
+            if output.noise and output.ok:
+                part = output.noise / output.scale if output.scale else float("inf")
+                note = f"output {output.output} is ill-conditioned"
+                if not any(note in known for known in self.notes):
+                    little = ", so the comparison says little" if part > _ILL_CONDITIONED else ""
+                    self.notes.append(f"{note}: the original moves by {output.noise:.2g} itself{little}")
+
+    def _noise(
+        self, survey: Survey, cases: Sequence[tuple[int, Case]], random: tuple[str, ...]
+    ) -> Mapping[int, list[tuple[OutputDifference, ...]]]:
+        """How the original differs from itself on these cases, see `noise.py`."""
+        measured: dict[int, list[tuple[OutputDifference, ...]]] = {number: [] for number, _ in cases}
+        if not cases:
+            return measured
+        moved = [(number, case.with_jitter(JITTER_UNITS)) for number, case in cases]
+        for optimize, variant in ((True, cases), (False, moved)):
+            try:
+                self.child.open(self.original, "the original", optimize)
+                self._remember_defaults(survey)
+                answers: list[Answer] = self.child.ask("compare_with_recorded", survey, list(variant), random)
+            except (LoadError, WorkerDied):
+                continue  # what cannot be measured allows nothing
+            for (number, _), answer in zip(variant, answers, strict=True):
+                if not isinstance(answer, str):
+                    measured[number].append(answer)
+        return measured
+
+
+def _load_reason(error: LoadError, survey: Survey) -> str:
+    """Why the original does not load; the usual reason is an operator that nobody registered."""
+    foreign = [name for name in survey.operators if "::" in name and not name.startswith(_KNOWN_DOMAINS)]
+    if foreign:
+        return f"onnxruntime does not know operator {foreign[0]}: name its library with --custom-ops ({error})"
+    return f"onnxruntime does not load the original: {error}"
+
+
+_KNOWN_DOMAINS = ("ai.onnx.", "com.microsoft::", "com.microsoft.nchwc::", "com.microsoft.experimental::")

@@ -1,0 +1,185 @@
+"""The part of a verification that runs in the child process: sessions, feeds, comparisons.
+
+One session is open at a time, so that a check needs no more memory than one copy of the weights;
+the original's outputs are kept until the next original is recorded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import onnx
+
+from ncgopt.errors import InputUnreadable
+from ncgopt.report import OutputDifference
+from ncgopt.runtime.session import Array, RunError, Session, Value, open_session
+from ncgopt.runtime.stage import stage
+from ncgopt.settings import VerifySettings
+from ncgopt.verify.cases import Case, Trial
+from ncgopt.verify.compare import compare_outputs
+from ncgopt.verify.feeds import TooLarge, jittered, make_feeds, perturbed
+from ncgopt.verify.inputs import Survey
+from ncgopt.verify.userfeeds import load_feeds
+
+
+@dataclass
+class _State:
+    session: Session | None = None
+    who: str = ""
+    recorded: list[list[Value]] = field(default_factory=list[list[Value]])
+    defaults: dict[str, Array] = field(default_factory=dict[str, Array])
+
+
+_state = _State()
+_SKETCH = 64  # elements per output
+
+
+def release() -> None:
+    """Close the session and forget what was recorded."""
+    _state.session = None
+    _state.recorded.clear()
+    _state.defaults.clear()
+
+
+def open_model(path: Path, who: str, optimize: bool, settings: VerifySettings) -> tuple[str, ...]:
+    """Open a session in place of the one before; the names of its inputs.
+
+    Raises:
+        LoadError: ONNX Runtime does not take the model.
+    """
+    _state.session = None  # two models at a time may be more than fits
+    _state.who = f"{who} with optimizations {'on' if optimize else 'off'}"
+    stage(f"loading {_state.who}")
+    _state.session = open_session(path, optimize=optimize, custom_ops=settings.custom_ops, providers=settings.providers)
+    return tuple(port.name for port in _state.session.inputs)
+
+
+def remember_defaults(path: Path, names: Sequence[str]) -> None:
+    """Read the values of initializers that cases will override."""
+    model = cast(Any, onnx).load_model(path, load_external_data=False)
+    for tensor in model.graph.initializer:
+        if tensor.name in names:
+            content = cast(Any, onnx.numpy_helper).to_array(tensor, base_dir=str(path.absolute().parent))
+            _state.defaults[tensor.name] = content
+
+
+def attempt(survey: Survey, case: Case) -> Trial:
+    """Run the open model on a case; a refusal is an answer, not an error."""
+    try:
+        outputs = _run(survey, case)
+    except (RunError, TooLarge) as error:
+        return Trial(refusal=str(error))
+    except KeyError as error:
+        return Trial(refusal=f"dimension {error} has no size")
+    finite = [_finite(value) for value in outputs]
+    return Trial(
+        digests=tuple(_digest(value) for value in outputs),
+        finite=sum(finite) / max(1, len(finite)),
+        sketches=tuple(_sketch(value) for value in outputs),
+    )
+
+
+def record(survey: Survey, cases: Sequence[Case]) -> list[str | None]:
+    """Run the open model on all cases, in order, and keep its outputs as what is right.
+
+    Returns:
+        Per case, why it did not run (None if it did).
+    """
+    _state.recorded = []
+    errors: list[str | None] = []
+    for case in cases:
+        try:
+            _state.recorded.append(_run(survey, case))
+            errors.append(None)
+        except RunError as error:
+            _state.recorded.append([])
+            errors.append(str(error))
+    return errors
+
+
+def compare_with_recorded(
+    survey: Survey, cases: Sequence[tuple[int, Case]], random: Sequence[str]
+) -> list[tuple[OutputDifference, ...] | str]:
+    """Run the open model on cases, in order, and compare with what was recorded under their number.
+
+    Returns:
+        Per case one difference per output, or why it did not run.
+    """
+    answers: list[tuple[OutputDifference, ...] | str] = []
+    for number, case in cases:
+        try:
+            outputs = _run(survey, case)
+        except RunError as error:
+            answers.append(str(error))
+            continue
+        names = survey.outputs
+        assert _state.session is not None
+        given = dict(zip((port.name for port in _state.session.outputs), outputs, strict=True))
+        missing = [name for name in names if name not in given]
+        if missing:
+            answers.append(f"output {missing[0]} is missing")
+            continue
+        stage("comparing outputs")
+        ordered = [given[name] for name in names]
+        expected = _state.recorded[number]
+        answers.append(compare_outputs(names, expected, ordered, random=frozenset(random), quantizes=survey.quantizes))
+    return answers
+
+
+def _run(survey: Survey, case: Case) -> list[Value]:
+    session = _state.session
+    if session is None:
+        raise RuntimeError("no model is open")
+    stage(f"making inputs ({case})")
+    feeds = make_feeds(survey.inputs, dict(case.binding), case.draw) if case.file is None else {}
+    if case.file is not None:
+        feeds.update(load_feeds(case.file, survey)[0])
+    for name in case.overrides:
+        if name not in _state.defaults:
+            raise InputUnreadable(f"default of input {name}: not found")
+        feeds[name] = perturbed(_state.defaults[name], case.draw)
+    if case.draw.jitter:
+        feeds = jittered(feeds, case.draw)
+    stage(f"running {_state.who} ({case})")
+    return session.run(feeds)
+
+
+def _finite(value: Value) -> float:
+    parts = _parts(value)
+    floats = [part for part in parts if part.dtype.kind in "fcV" and part.size]
+    if not floats:
+        return 1.0
+    counts = [int(np.count_nonzero(np.isfinite(part.astype(np.complex128)))) for part in floats]
+    return sum(counts) / sum(part.size for part in floats)
+
+
+def _sketch(value: Value) -> tuple[float, ...]:
+    numbers = [part.reshape(-1) for part in _parts(value) if part.dtype != object and part.size]
+    if not numbers:
+        return ()
+    chosen = numbers[0][:: max(1, numbers[0].size // _SKETCH)][:_SKETCH]
+    return tuple(np.abs(chosen.astype(np.complex128)).tolist() if chosen.dtype.kind == "c" else chosen.astype(float))
+
+
+def _digest(value: Value) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for part in _parts(value):
+        digest.update(f"{part.dtype}{part.shape}".encode())
+        digest.update(repr(part.tolist()).encode() if part.dtype == object else np.ascontiguousarray(part).tobytes())
+    return digest.digest()
+
+
+def _parts(value: Value) -> list[Array]:
+    if isinstance(value, dict):
+        return [part for inner in value.values() for part in _parts(inner)]
+    if isinstance(value, list):
+        return [part for inner in value for part in _parts(inner)]
+    if value is None:
+        return []
+    array: Array = np.asarray(value)
+    return [array.astype(object)] if array.dtype.kind in "US" else [array]

@@ -1,0 +1,11 @@
+"""One numpy implementation per `com.microsoft` operator that ncgopt emits, from its specification.
+
+Also standard operators that onnx's own reference implementation computes wrongly.
+"""
+
+from reference.batch_normalization import BatchNormalization
+from reference.conv_transpose import ConvTranspose
+from reference.fused_gemm import FusedGemm
+
+CONTRIB = [FusedGemm]
+CORRECTED = [BatchNormalization, ConvTranspose]
