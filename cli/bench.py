@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ncgopt.report import SCHEMA_VERSION
+from ncgopt.to_json import to_json
 
 from . import options, render
 
@@ -47,7 +48,7 @@ def command(
         say("measuring " + " against ".join(str(path) for path in models))
         benchmark = compare_latency(models, settings, threads=threads, rounds=rounds)
     if format_ == "json":
-        click.echo(render.to_json({"schema_version": SCHEMA_VERSION, **vars(benchmark)}))
+        click.echo(to_json({"schema_version": SCHEMA_VERSION, **vars(benchmark)}))
     elif not quiet:
         _show(render.screen(), benchmark)
 

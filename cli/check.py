@@ -12,6 +12,7 @@ import click
 
 from ncgopt.errors import ExitCode, ModelInvalid, NcgoptError
 from ncgopt.report import SCHEMA_VERSION
+from ncgopt.to_json import to_json
 
 from . import options, render
 
@@ -97,7 +98,7 @@ def _findings(path: Path, settings: Settings, worker: Worker) -> list[Finding]:
 
 def _show(checked: Sequence[Checked], format_: str, *, quiet: bool) -> None:
     if format_ == "json":
-        click.echo(render.to_json({"schema_version": SCHEMA_VERSION, "models": checked}))
+        click.echo(to_json({"schema_version": SCHEMA_VERSION, "models": checked}))
         return
     if quiet:
         return

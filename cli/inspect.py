@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ncgopt.report import SCHEMA_VERSION
+from ncgopt.to_json import to_json
 
 from . import options, render
 
@@ -31,7 +32,7 @@ def command(model: Path, bind: dict[str, int], trust_links: bool, format_: str) 
 
     inspection = ncgopt.inspect(model, bind, trust_links=trust_links)
     if format_ == "json":
-        click.echo(render.to_json({"schema_version": SCHEMA_VERSION, **vars(inspection)}))
+        click.echo(to_json({"schema_version": SCHEMA_VERSION, **vars(inspection)}))
         return
     _show(render.screen(), inspection)
 

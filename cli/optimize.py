@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ncgopt.errors import CannotWrite, ExitCode, InputUnreadable, NcgoptError
+from ncgopt.to_json import to_json
 
 from . import options, outcome, render, values
 
@@ -167,7 +168,7 @@ def _write_failed_report(run: _Run, reports: Sequence[Report]) -> None:
 
 def _write_report(run: _Run, reports: Sequence[Report], *, single: bool) -> None:
     """One model: its report. Several: a list of them."""
-    text = render.to_json(reports[0] if single else list(reports)) + "\n"
+    text = to_json(reports[0] if single else list(reports)) + "\n"
     if run.report is None or run.report_to_stdout:
         click.echo(text, nl=False)
         return

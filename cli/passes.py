@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from ncgopt.report import SCHEMA_VERSION
+from ncgopt.to_json import to_json
 
 from . import options, render
 
@@ -21,7 +22,7 @@ def command(format_: str) -> None:
 
     entries = pipeline.catalog()
     if format_ == "json":
-        click.echo(render.to_json({"schema_version": SCHEMA_VERSION, "passes": entries}))
+        click.echo(to_json({"schema_version": SCHEMA_VERSION, "passes": entries}))
         return
     rows = [(e.name, e.kind, e.claim, ",".join(e.presets) or "-", ",".join(e.targets), e.summary) for e in entries]
     render.screen().table(("name", "kind", "claim", "presets", "targets", "summary"), rows)

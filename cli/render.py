@@ -7,14 +7,11 @@ least two spaces, numbers without units or separators, so that scripts and diffs
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import json
-import math
 import os
 import sys
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 import click
 
@@ -105,26 +102,9 @@ def progress(*, verbose: bool, quiet: bool) -> Generator[Callable[[str], None], 
             yield lambda text: status.update(_escaped(text))
 
 
-def to_json(value: object) -> str:
-    """Any of our data types as JSON. JSON knows no NaN or infinity, so these become strings."""
-    return json.dumps(_plain(value), indent=2, allow_nan=False)
-
-
 def binding_text(binding: Any) -> str:
     """`batch=1, sequence=5`; empty where nothing was bound."""
     return ", ".join(f"{name}={size}" for name, size in dict(binding).items())
-
-
-def _plain(value: object) -> object:
-    if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in cast("dict[object, object]", value).items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in cast("Sequence[object]", value)]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def _scaled(count: int, units: Sequence[str]) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ncgopt.errors import ExitCode
+from ncgopt.to_json import to_json
 
 from . import options, outcome, render
 
@@ -51,7 +52,7 @@ def _show_json(original: Path, result: Path, verification: Verification) -> None
     from ncgopt.report import SCHEMA_VERSION
 
     found = {"schema_version": SCHEMA_VERSION, "original": original, "result": result, "verification": verification}
-    click.echo(render.to_json(found))
+    click.echo(to_json(found))
 
 
 def _show(verification: Verification, *, verbose: bool) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
+
+from ncgopt.to_json import to_json
 
 SCHEMA_VERSION = 1
 
@@ -171,4 +171,4 @@ class Report:
 
     def to_json(self) -> str:
         """The report as JSON; `schema_version` grows with every incompatible change."""
-        return json.dumps(dataclasses.asdict(self), indent=2, default=str)
+        return to_json(self)

@@ -131,7 +131,7 @@ def main() -> None:
     for command in (["check", "--fix", "--quiet"], ["format", "--quiet"]):
         subprocess.run([sys.executable, "-m", "ruff", *command, rule, registry], check=True)
     print(f"wrote {rule.relative_to(TREE)}, {case.relative_to(TREE)} and a line in {registry.relative_to(TREE)}")
-    print(f"fill them in, then: .venv/bin/python -m pytest tests -k {options.name}")
+    print(f"fill them in, then: .venv/bin/python -m pytest tests/test_*.py -k {options.name}")
 
 
 if __name__ == "__main__":

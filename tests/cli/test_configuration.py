@@ -114,3 +114,10 @@ def test_a_named_pyproject_must_have_our_table(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[project]\n")
     with pytest.raises(Usage, match=r"tool\.ncgopt"):
         configuration.load(tmp_path / "pyproject.toml")
+
+
+def test_the_documented_example_is_read(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    found = _load(tmp_path, page.split("```toml\n")[1].split("```")[0])
+    assert found.verification.feeds == (tmp_path / "data/typical.npz",)
+    assert found.options == {"fold-constants": {"max_growth": 65536}}

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from ncgopt.report import OutputDifference
+from ncgopt.to_json import to_json
 from ncgopt_cli import render
 from ncgopt_cli.render import Screen
 
@@ -39,7 +40,7 @@ def test_bytes_have_units_on_a_terminal_only(count, text):
 
 
 def test_json_has_no_infinities():
-    text = render.to_json(OutputDifference("y", float("inf"), float("nan"), 0.5))
+    text = to_json(OutputDifference("y", float("inf"), float("nan"), 0.5))
     found = json.loads(text, parse_constant=pytest.fail)
     assert (found["max_abs"], found["scale"], found["limit"]) == ("inf", "nan", 0.5)
 

@@ -1,0 +1,130 @@
+"""What facts state, and above all what they do not."""
+
+from __future__ import annotations
+
+import onnx
+import onnx_ir as ir
+import pytest
+
+from ncgopt import facts
+from ncgopt import model as models
+from ncgopt.facts.determinism import is_deterministic
+from ncgopt.rewrite.session import Session, all_nodes
+
+
+def load(text: str) -> dict[str, ir.Value]:
+    """All values of a model by name."""
+    model = models.from_proto(onnx.parser.parse_model(text)).model
+    Session(model)
+    found = {v.name: v for v in (*model.graph.inputs, *model.graph.initializers.values())}
+    for node in all_nodes(model):
+        found.update({v.name: v for v in node.outputs})
+    for function in model.functions.values():
+        found.update({f"function.{v.name}": v for v in function.inputs})
+    return found
+
+
+HEAD = '<ir_version: 10, opset_import: ["" : 21, "local" : 1, "custom" : 1]>'
+
+
+def test_an_overridable_initializer_is_no_constant():
+    values = load(
+        HEAD + "g (float[1] x, float[1] w = {1}) => (float[1] y) <float[1] k = {2}> { a = Add(x, w)  y = Add(a, k) }"
+    )
+    assert facts.constant(values["w"]) is None
+    assert facts.scalar(values["k"]) == 2.0
+    facts.keep(values["k"])
+    assert facts.constant(values["k"]) is None
+
+
+def test_shapes_follow_symbols():
+    values = load(
+        HEAD
+        + """g (float[N, 3] x, float[M, 3] z) => (float[N, 3] y) <int64[2] s = {0, -1}, float[1, 3] k = {1, 2, 3}> {
+        a = Add(x, k)  b = Reshape(a, s)  c = Add(x, z)  y = Transpose <perm = [0, 1]> (b) }"""
+    )
+    assert facts.shape(values["a"]) == ("N", 3)
+    assert facts.same_shape(values["x"], values["y"])
+    assert facts.shape(values["c"]) == (None, 3)
+    assert not facts.same_shape(values["c"], values["c"])
+    assert facts.is_broadcast_of(facts.shape(values["k"]), facts.shape(values["x"]))
+    assert not facts.is_broadcast_of(facts.shape(values["x"]), facts.shape(values["z"]))
+
+
+def test_a_declared_inner_shape_is_not_believed():
+    values = load(HEAD + "g (float[N] x) => (float[N] y) <float[7] a> { a = custom.Op(x)  y = custom.Op(a) }")
+    assert facts.shape(values["a"]) is None
+    assert facts.dtype(values["a"]) == ir.DataType.FLOAT
+
+
+def test_inputs_of_functions_and_loop_bodies_have_no_certain_shape():
+    values = load(
+        HEAD
+        + """g (int64 n, bool c, float[2] x) => (float[2] y, float[2] z) {
+        y = Loop (n, c, x) <body = b (int64 i, bool k, float[2] s) => (bool k2, float[2] t) { k2 = Identity(k)  t = Neg(s) }>
+        z = local.f(x) }
+        <domain: "local", opset_import: ["" : 21]> f (p) => (q) { q = Neg(p) }"""
+    )
+    assert facts.shape(values["t"]) is None
+    assert facts.dtype(values["t"]) == ir.DataType.FLOAT
+    assert facts.dtype(values["y"]) == ir.DataType.FLOAT
+    assert facts.shape(values["y"]) is None
+    assert facts.dtype(values["q"]) is None
+
+
+def test_an_if_has_what_both_branches_agree_on():
+    values = load(
+        HEAD
+        + """g (bool c, float[N, 2] x, float[N, 3] z) => (float[N, M] y) {
+        y = If (c) <then_branch = t () => (float[N, 2] u) { u = Neg(x) }, else_branch = e () => (float[N, 3] v) { v = Neg(z) }> }"""
+    )
+    assert facts.shape(values["y"]) == ("N", None)
+
+
+def test_a_contradiction_proves_nothing():
+    values = load(HEAD + "g (float[2] x, float[3] z) => (float[M] y) { y = Add(x, z) }")
+    assert facts.shape(values["y"]) is None
+
+
+def test_incomplete_facts_are_looked_at_again():
+    model = models.from_proto(
+        onnx.parser.parse_model(HEAD + "g (float[2] x, int64[1] s) => (float[M] y) { r = Reshape(x, s)  y = Neg(r) }")
+    ).model
+    Session(model)
+    reshape, neg = model.graph
+    assert facts.shape(neg.outputs[0]) == (None,)
+    target = ir.Value(name="t", const_value=ir.tensor([2], name="t"))
+    model.graph.register_initializer(target)
+    reshape.replace_input_with(1, target)
+    facts.forget_from(target)
+    assert facts.shape(neg.outputs[0]) == (2,)
+
+
+def test_attributes_have_the_defaults_of_their_opset():
+    values = load(HEAD + "g (float[2, 2] x) => (float[2, 2] y) { a = Softmax(x)  y = Gemm(a, x) }")
+    softmax, gemm = values["a"].producer(), values["y"].producer()
+    assert facts.int_attribute(softmax, "axis") == -1
+    softmax.version = 11
+    assert facts.int_attribute(softmax, "axis") == 1
+    assert facts.float_attribute(gemm, "alpha") == 1.0
+    assert facts.int_attribute(gemm, "alpha") is None
+    assert facts.ints_attribute(gemm, "perm") is None
+
+
+@pytest.mark.parametrize(
+    ("node", "expected"),
+    [
+        ("y = Neg(x)", True),
+        ("y = RandomNormalLike(x)", False),
+        ("y = Dropout(x)", True),
+        ("y = Dropout(x, r, t)", False),
+        ("y = custom.Op(x)", False),
+        ("y = local.f(x)", False),
+        ("y = If (t) <then_branch = a () => (float[2] u) { u = Bernoulli(x) }, else_branch = b () => (float[2] v) { v = Neg(x) }>",
+         False),
+    ],
+)  # fmt: skip
+def test_determinism(node: str, expected: bool):
+    text = HEAD + f"g (float[2] x, bool t) => (float[2] y) <float r = {{0.5}}> {{ {node} }}"
+    text += '<domain: "local", opset_import: ["" : 21]> f (p) => (q) { q = Neg(p) }'
+    assert is_deterministic(load(text)["y"].producer()) is expected
