@@ -65,13 +65,13 @@ def _print_version(ctx: click.Context, param: click.Parameter, value: bool) -> N
 )
 @click.option("--debug", is_flag=True, expose_value=False, help="Show the traceback of an error.")
 def main() -> None:
-    r"""An ONNX optimizer that checks its own work: it writes nothing that it could not verify.
+    """An ONNX optimizer that checks its own work: it writes nothing that it could not verify.
 
     \b
     Exit codes: 0 done, 1 findings (check), 2 model invalid, 3 verification failed,
     4 unsound rewrite, 5 inconclusive, 6 gate not met, 64 usage, 66 input unreadable,
     69 something is not installed, 70 a bug of ncgopt, 73 cannot write, 130 interrupted.
-    """
+    """  # noqa: D301 - click wants the backspace itself, which keeps the lines as they are
 
 
 def _report_error(message: str) -> None:

@@ -34,11 +34,11 @@ def make_plan(settings: Settings) -> Plan:
     """
     if settings.preset not in PRESETS:
         raise Usage(f"unknown preset {settings.preset!r}{_hint(settings.preset, PRESETS)}")
-    names = _expand(settings.passes if settings.passes is not None else (settings.preset,))
-    names = _without_skipped(names, settings.skip)
-    exact = settings.exact or (settings.passes is None and settings.preset in EXACT_PRESETS)
+    requested = settings.passes if settings.passes is not None else (settings.preset,)
+    names = _without_skipped(_expand(requested), settings.skip)
+    exact = settings.exact or any(name in EXACT_PRESETS for name in requested)
     passes, rules = pass_by_name(), rule_by_name()
-    options = _options(settings, names)
+    options = _options(settings, requested, names)
     lossy: list[Pass] = []
     steps: list[Pass | Rule[Any]] = []
     for name in names:
@@ -82,10 +82,9 @@ def _without_skipped(names: list[str], globs: Iterable[str]) -> list[str]:
     return [n for n in names if not any(fnmatch.fnmatchcase(n, glob) for glob in globs)]
 
 
-def _options(settings: Settings, names: list[str]) -> dict[str, dict[str, object]]:
+def _options(settings: Settings, requested: Iterable[str], names: list[str]) -> dict[str, dict[str, object]]:
     merged: dict[str, dict[str, object]] = {}
-    preset = PRESET_OPTIONS.get(settings.preset) if settings.passes is None else None
-    for source in (preset or {}, settings.options):
+    for source in (*(PRESET_OPTIONS.get(name, {}) for name in requested), settings.options):
         for name, values in source.items():
             if name not in pass_by_name():
                 raise Usage(f"options for {name!r}, which is no pass{_hint(name, pass_by_name())}")

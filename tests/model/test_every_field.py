@@ -115,7 +115,7 @@ def change(message: Message, name: str) -> None:
 
 def assert_round_trip(model: onnx.ModelProto) -> None:
     loaded = from_proto(model)
-    assert loaded.repairs == ()
+    assert not loaded.repairs
     written = to_proto(loaded.model)
     assert written.SerializeToString(deterministic=True) == model.SerializeToString(deterministic=True), (
         f"read:\n{onnx.printer.to_text(model)}\nwritten:\n{onnx.printer.to_text(written)}"

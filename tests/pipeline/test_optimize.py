@@ -207,8 +207,16 @@ def test_explicit_passes_and_skip(model: Path):
     assert not ncgopt.optimize(model, Settings(preset="none")).rewrites
 
 
-def test_exact_leaves_out_what_rounds(model: Path):
-    report = ncgopt.optimize(model, Settings(exact=True))
+@pytest.mark.parametrize("settings", [Settings(exact=True), Settings(preset="exact"), Settings(passes=("exact",))])
+def test_exact_leaves_out_what_rounds(tmp_path: Path, settings: Settings):
+    path = write(
+        tmp_path / "m.onnx",
+        """<ir_version: 10, opset_import: ["" : 21]>
+        g (float[2, 2] x) => (float[2, 2] y) <float[2, 2] w = {1, 2, 3, 4}, float[2] b = {1, 2}> {
+          i = Identity(x)  h = MatMul(i, w)  y = Add(h, b) }""",
+    )
+    assert "fuse-matmul-add" in {r.source for r in ncgopt.optimize(path, Settings(dry_run=True)).rewrites}
+    report = ncgopt.optimize(path, settings)
     claims = {entry.name: entry.claim for entry in catalog()}
     assert report.rewrites
     assert {claims[r.source] for r in report.rewrites} == {"EXACT"}
