@@ -56,6 +56,7 @@ class _Run:
 @click.option(
     "--external-data", type=click.Choice(["auto", "always", "never"]), help="Where weights go; auto: as in the input."
 )
+@click.option("--strict", is_flag=True, default=None, help="Fail rather than leave out a rewrite that is at fault.")
 @click.option("--dry-run", is_flag=True, default=None, help="Do everything but write the model.")
 @click.option("--report", type=options.PATH, metavar="FILE.json", help="Write a report, on failure too; - is stdout.")
 @click.option("--explain-refusals", "refusals", is_flag=True, help="Show which guards kept rules from applying.")
@@ -73,7 +74,8 @@ def command(
     """Rewrite models so that they compute the same with less, and check that they do.
 
     Every result is compared with its original before it is written, on generated data and on --feeds.
-    Nothing is written if they differ (exit code 3) or if the original cannot be run (5).
+    If they differ, the rewrite at fault is found and left out, unless --strict forbids that (exit code 3).
+    Nothing is written if the original cannot be run (5).
     """
     run = _Run(output, in_place, report, verbose, quiet, refusals)
     models = list(dict.fromkeys(models))
@@ -123,7 +125,7 @@ def _same(a: Path, b: Path) -> bool:
 
 
 def _with_own_options(settings: Settings, given: dict[str, Any]) -> Settings:
-    names = ("verify", "allow_unverified", "external_data", "dry_run")
+    names = ("verify", "allow_unverified", "external_data", "dry_run", "strict")
     return dataclasses.replace(settings, **{name: given[name] for name in names if given.get(name) is not None})
 
 

@@ -39,6 +39,10 @@ def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> No
     pairs += [("verified", line) for line in verification_lines(report.verification)]
     if report.lossy is not None:
         pairs += [("lossy step", line) for line in verification_lines(report.lossy)]
+    pairs += [
+        ("ROLLED BACK", f"{rewrite.source} at {rewrite.where}: verification failed with it; please report this")
+        for rewrite in report.rolled_back
+    ]
     pairs += [("note", note) for note in report.notes]
     pairs.append((report.status, report.output or "nothing was written"))
     screen.pairs([*pairs, ("seconds", f"{report.seconds:.2f}")])

@@ -44,7 +44,6 @@ def optimize(
     Raises:
         ncgopt.errors.NcgoptError: nothing was written. Where the run came far enough to have one,
             the error carries its `Report` as `error.report`.
-
     """
     from ncgopt import pipeline
 
@@ -62,7 +61,6 @@ def verify(original: str | Path, result: str | Path, settings: VerifySettings | 
         ncgopt.errors.InputUnreadable: one of the files is missing, damaged or no model.
         ncgopt.errors.ModelInvalid: one of them contradicts itself.
         ncgopt.errors.Usage: feeds or bindings do not fit the model.
-
     """
     from ncgopt.model import Contract
     from ncgopt.verify import verify as compare
@@ -87,7 +85,6 @@ def inspect(model: str | Path, bind: dict[str, int] | None = None, *, trust_link
     Raises:
         ncgopt.errors.InputUnreadable: the file is missing, damaged or no model.
         ncgopt.errors.ModelInvalid: it holds something that no runtime could accept.
-
     """
     from ncgopt.inspect import inspect as describe
 

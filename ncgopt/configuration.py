@@ -51,7 +51,6 @@ def load(explicit: Path | None = None, start: Path | None = None) -> Configurati
     Raises:
         Usage: a key is unknown or a value has the wrong type; names file and key.
         InputUnreadable: the file is missing, unreadable, or no TOML.
-
     """
     path = explicit if explicit is not None else find(start or Path.cwd())
     if path is None:

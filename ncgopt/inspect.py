@@ -102,7 +102,6 @@ def inspect(path: Path, bind: Mapping[str, int], *, trust_links: bool = False) -
     Raises:
         InputUnreadable: the file is missing, damaged or no model.
         ModelInvalid: an ONNX file whose content contradicts itself.
-
     """
     loaded = load(path, trust_links=trust_links)
     model, contract = loaded.model, Contract.of(loaded.model)

@@ -150,7 +150,13 @@ class Verification:
 
 @dataclass
 class Report:
-    """Everything `optimize` did, and whether it can be trusted."""
+    """Everything `optimize` did, and whether it can be trusted.
+
+    Attributes:
+        rolled_back: rewrites that were found at fault when verification failed, and left out. Each is
+            a bug in ncgopt or in a runtime, and worth reporting.
+        culprit: the rewrite at fault where the run failed.
+    """
 
     model: str
     version: str
@@ -163,6 +169,7 @@ class Report:
     passes: list[PassRecord] = field(default_factory=list[PassRecord])
     rewrites: list[Rewrite] = field(default_factory=list[Rewrite])
     refusals: list[Refusal] = field(default_factory=list[Refusal])
+    rolled_back: list[Rewrite] = field(default_factory=list[Rewrite])
     verification: Verification = field(default_factory=lambda: Verification("skipped"))
     lossy: Verification | None = None
     notes: list[str] = field(default_factory=list[str])

@@ -67,6 +67,7 @@ class Settings:
         external_data: where weights go; `auto` follows the input.
         trust_links: accept external data behind links that leave the model's folder.
         dry_run: do everything but write.
+        strict: fail where verification does, instead of leaving out the rewrite at fault.
     """
 
     preset: str = "default"
@@ -84,3 +85,4 @@ class Settings:
     external_data: ExternalData = "auto"
     trust_links: bool = False
     dry_run: bool = False
+    strict: bool = False

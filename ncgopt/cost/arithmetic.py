@@ -79,7 +79,6 @@ def infer(model: onnx.ModelProto, exchange: Exchange) -> onnx.ModelProto:
     Args:
         model: static input shapes, no local functions.
         exchange: an exchange on this model's graph; the caller restores it on the returned model.
-
     """
     inferred = _infer(model)
     folding = _Folding(inferred)

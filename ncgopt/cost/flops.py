@@ -18,7 +18,6 @@ def matmul_flops(m_dims: Sequence[int], k: int, n: int) -> int:
         m_dims: all dimensions of the result but the last; batch dimensions included.
         k: the dimension that is summed over.
         n: the last dimension of the result.
-
     """
     return 2 * math.prod(m_dims) * k * n
 
@@ -39,7 +38,6 @@ def conv_flops(
         bias: whether a bias is added.
 
     Padding counts like data: what a kernel computes on the border is part of its work.
-
     """
     per_element = 2 * channels_per_group * math.prod(kernel) + int(bias)
     return math.prod(output) * per_element
@@ -55,7 +53,6 @@ def recurrent_flops(steps: int, batch: int, inputs: int, hidden: int, gates: int
         hidden: features of the state.
         gates: matrices per layer (RNN 1, GRU 3, LSTM 4).
         pointwise: operations per element of the state and step, besides the products.
-
     """
     products = 2 * gates * hidden * (inputs + hidden)
     biases = 2 * gates * hidden

@@ -22,7 +22,6 @@ class OperatorCost:
         weight_bytes: bytes of their constant inputs; weights used twice count twice.
         unknown: nodes whose FLOPs are not known; they are not in `flops`.
         unsized: nodes whose bytes are not known; they are not in `bytes_moved`.
-
     """
 
     nodes: int = 0
@@ -44,7 +43,6 @@ class GraphCost:
         unknown: nodes whose FLOPs are not known.
         operators: per operator, named `domain::op` outside the default domain, most FLOPs first.
         notes: assumptions that went in, one line each.
-
     """
 
     bindings: Mapping[str, int]
@@ -64,7 +62,6 @@ def graph_cost(model: ir.Model, bindings: Mapping[str, int]) -> GraphCost:
     Args:
         model: the model; it is not changed.
         bindings: sizes of symbolic dimensions; those left out count as 1.
-
     """
     sizes = {**shapes.symbols(model), **bindings}
     tally = _Tally()

@@ -30,7 +30,6 @@ class NodeCost:
             reads the rows it picks); None where a shape or the element size is unknown.
         bytes_written: bytes of the outputs; 0 for an operator that is a new view of its input.
         weight_bytes: bytes of the constant inputs, stored size.
-
     """
 
     flops: int
@@ -55,7 +54,6 @@ def node_cost(node: ir.Node, shape_of: ShapeOf) -> NodeCost | None:
     Args:
         node: the node; its inputs need dtypes for the byte counts.
         shape_of: the shape of a value in numbers, None where unknown (`ncgopt.facts.static` is one).
-
     """
     domain = "" if node.domain == "ai.onnx" else node.domain
     counter = _COUNTERS.get((domain, node.op_type))

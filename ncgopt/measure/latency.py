@@ -91,7 +91,6 @@ def compare_latency(
         InputUnreadable, ModelInvalid: a file is missing, damaged or no model.
         Usage: the feeds or bindings do not fit the model, or there are several feeds.
         Inconclusive: ONNX Runtime cannot load or run a model, or no inputs were found for it.
-
     """
     if len(settings.feeds) > 1:
         raise Usage("a benchmark takes one file of feeds")
@@ -122,7 +121,6 @@ def time_models(
 
     Raises:
         LoadError, RunError: ONNX Runtime cannot load or run one of the models.
-
     """
     sessions: list[Session] = []
     for path in paths:

@@ -50,7 +50,6 @@ class Pass(ir.passes.InPlacePass):
         Raises:
             UnsoundRewrite: the model is malformed, its interface changed, or the number of changes
                 the pass reports and what happened to the graph contradict each other.
-
         """
         session = Session.of(model)
         before, interface = integrity.fingerprint(model), integrity.interface(model)

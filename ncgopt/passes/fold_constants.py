@@ -68,7 +68,7 @@ class FoldConstants(Pass):
                 break
             chosen = self._cut_back([n for n in region if _storable(n, values, region)], values)
             refused.update(n for n in region if n not in chosen)
-            if chosen and session.spend(self.name, f"{where(chosen[-1])} and {len(chosen) - 1} before it"):
+            if chosen and session.spend(self.name, where(chosen[-1])):
                 _store(graph, chosen, values, session)
                 count += 1
         return count

@@ -29,6 +29,7 @@ class Attempt:
         worker: child process for everything that ONNX Runtime must compute.
         limit: number of changes after which to stop; None for no limit. The same settings make the
             same changes in the same order each time, which is what lets bisection blame one.
+        avoid: changes, as source and place, to leave out.
 
     Attributes:
         loaded: the model, changed in place by `run`.
@@ -36,7 +37,15 @@ class Attempt:
         report: what happened.
     """
 
-    def __init__(self, path: Path, settings: Settings, worker: Worker, *, limit: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        worker: Worker,
+        *,
+        limit: int | None = None,
+        avoid: frozenset[tuple[str, str]] = frozenset(),
+    ) -> None:
         self._plan = make_plan(settings)
         self._settings = settings
         self.loaded = models.load(path, trust_links=settings.trust_links)
@@ -45,7 +54,7 @@ class Attempt:
         self.contract = models.Contract.of(self.loaded.model).bind(settings.bind)
         bind_dimensions(self.loaded.model, settings.bind)
         protect(self.loaded.model, settings.keep)
-        self._session = Session(self.loaded.model, limit=limit, worker=worker)
+        self._session = Session(self.loaded.model, limit=limit, avoid=avoid, worker=worker)
 
     @property
     def is_lossy(self) -> bool:

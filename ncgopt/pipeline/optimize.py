@@ -13,10 +13,13 @@ from ncgopt.errors import CannotWrite, Inconclusive, NcgoptError, Usage, Verific
 from ncgopt.pipeline.attempt import Attempt
 from ncgopt.pipeline.culprit import first_bad
 from ncgopt.pipeline.run import Progress
-from ncgopt.report import Report, Verification
+from ncgopt.report import Report, Rewrite, Verification
 from ncgopt.runtime import Worker
 from ncgopt.settings import Settings, VerifySettings
 from ncgopt.verify import verify
+
+_ORIGINAL, _LOSSY = "original.onnx", "lossy.onnx"
+_MAX_ROLLBACKS = 16  # a model with more rewrites at fault than this has another problem
 
 
 def optimize(
@@ -81,34 +84,103 @@ class _Job:
         self.source, self.target, self.in_place = source, target, in_place
         self.settings, self.progress = settings, progress
         self.report: Report | None = None
+        self._rolled_back: list[Rewrite] = []
 
     def run(self, folder: Path) -> Report:
         self.progress("loading")
-        attempt = Attempt(self.source, self.settings, self.worker)
-        self.report = report = attempt.report
-        reference = self._reference(attempt, folder)
-        lossy = folder / "lossy.onnx"
-        attempt.run(self.progress, (lambda: self._save(attempt, lossy)) if attempt.is_lossy else None)
-        if self.settings.verify:
-            self._verify(attempt, lossy if attempt.is_lossy else reference, folder, report)
-            if attempt.is_lossy:
-                report.lossy = self._compare(reference, lossy)
-        else:
+        attempt = self._attempt(folder)
+        while self.settings.verify and not self._is_good(attempt, folder):
+            self._blame(attempt.report, folder)
+            attempt = self._attempt(folder)
+        report = attempt.report
+        if not self.settings.verify:
             report.verification = Verification("skipped", "verification was switched off")
+        elif attempt.is_lossy:
+            report.lossy = self._compare(self._original(folder), folder / _LOSSY)
         self._write(attempt, report)
         return report
 
-    def _reference(self, attempt: Attempt, folder: Path) -> Path:
-        """The file that stands for the original; a plain copy where its data lie behind links.
+    def _attempt(self, folder: Path) -> Attempt:
+        """Run the pipeline without what was rolled back; leaves the files that verification compares with."""
+        attempt = Attempt(self.source, self.settings, self.worker, avoid=self._avoided())
+        self.report = attempt.report
+        attempt.report.rolled_back = self._rolled_back
+        if self._needs_copy and attempt.loaded.external and not (folder / _ORIGINAL).exists():
+            self._save(attempt, folder / _ORIGINAL)
+        attempt.run(self.progress, (lambda: self._save(attempt, folder / _LOSSY)) if attempt.is_lossy else None)
+        return attempt
+
+    def _avoided(self) -> frozenset[tuple[str, str]]:
+        return frozenset((r.source, r.where) for r in self._rolled_back)
+
+    @property
+    def _needs_copy(self) -> bool:
+        """Whether a plain copy must stand for the original: where its data lie behind links.
 
         ONNX Runtime refuses external data that leave the model's folder. Reading and writing such
         a model without a change is what the round-trip tests of `ncgopt.model` are about.
         """
-        if not (self.settings.verify and self.settings.trust_links and attempt.loaded.external):
-            return self.source
-        copy = folder / "original.onnx"
-        self._save(attempt, copy)
-        return copy
+        return self.settings.verify and self.settings.trust_links
+
+    def _original(self, folder: Path) -> Path:
+        copy = folder / _ORIGINAL
+        return copy if copy.exists() else self.source
+
+    def _is_good(self, attempt: Attempt, folder: Path) -> bool:
+        """Verify; False where the result is wrong. Raises where nothing could be shown."""
+        self.progress("verifying")
+        outcome = attempt.report.verification = self._judge(attempt, folder)
+        if outcome.status == "inconclusive" and not self.settings.allow_unverified:
+            raise Inconclusive(
+                f"{self.source}: {outcome.reason}; nothing was written (--feeds gives it data that it accepts, "
+                "--allow-unverified writes without proof)"
+            )
+        return outcome.status != "failed"
+
+    def _judge(self, attempt: Attempt, folder: Path) -> Verification:
+        """Interface first, which costs nothing; then numbers."""
+        broken = attempt.contract.differences(models.Contract.of(attempt.loaded.model))
+        if broken:
+            return Verification("failed", f"the interface differs: {broken[0]}", interface=broken)
+        result = folder / "result.onnx"
+        self._save(attempt, result)
+        return self._compare(folder / _LOSSY if attempt.is_lossy else self._original(folder), result)
+
+    def _compare(self, reference: Path, result: Path) -> Verification:
+        return verify(reference, result, self._verify_settings(), worker=self.worker)
+
+    def _verify_settings(self) -> VerifySettings:
+        settings = self.settings.verification
+        return dataclasses.replace(settings, bind={**settings.bind, **self.settings.bind})
+
+    def _blame(self, report: Report, folder: Path) -> None:
+        """Find the change at fault by running prefixes of the pipeline, and have it left out.
+
+        Raises:
+            VerificationFailed: it must not be left out, cannot be, or the model fails without any.
+        """
+        self.progress("looking for the rewrite at fault")
+
+        def is_good_after(count: int) -> bool:
+            attempt = Attempt(self.source, self.settings, self.worker, limit=count, avoid=self._avoided())
+            lossy = (lambda: self._save(attempt, folder / _LOSSY)) if attempt.is_lossy else None
+            attempt.run(after_lossy=lossy)
+            return self._judge(attempt, folder).status == "passed"
+
+        reason = report.verification.reason
+        guilty = first_bad(report.rewrites, is_good_after)
+        if guilty is None:
+            raise VerificationFailed(
+                f"{self.source}: {reason}, even without any rewrite: loading and writing it back is at fault; "
+                "nothing was written; please report this"
+            )
+        report.culprit = guilty.source
+        repeated = (guilty.source, guilty.where) in self._avoided()
+        if self.settings.strict or repeated or len(self._rolled_back) >= _MAX_ROLLBACKS:
+            raise VerificationFailed(
+                f"{self.source}: {reason}, after {guilty.source} at {guilty.where}; nothing was written"
+            )
+        self._rolled_back.append(guilty)
 
     def _save(self, attempt: Attempt, path: Path) -> None:
         models.save(attempt.loaded.model, path, input_external=attempt.loaded.external)
@@ -128,45 +200,3 @@ class _Job:
         report.status, report.output = "written", str(self.target)
         report.after = models.stats(attempt.loaded.model, saved.bytes)
         report.notes += [f"{path} is no longer used, but could not be removed" for path in saved.left_over]
-
-    def _verify(self, attempt: Attempt, reference: Path, folder: Path, report: Report) -> None:
-        self.progress("verifying")
-        outcome = report.verification = self._judge(attempt, reference, folder / "result.onnx")
-        if outcome.status == "failed":
-            guilty = self._find_culprit(reference, folder, report)
-            raise VerificationFailed(f"{self.source}: {outcome.reason}{guilty}; nothing was written")
-        if outcome.status == "inconclusive" and not self.settings.allow_unverified:
-            raise Inconclusive(
-                f"{self.source}: {outcome.reason}; nothing was written (--feeds gives it data that it accepts, "
-                "--allow-unverified writes without proof)"
-            )
-
-    def _judge(self, attempt: Attempt, reference: Path, result: Path) -> Verification:
-        """Interface first, which costs nothing; then numbers."""
-        broken = attempt.contract.differences(models.Contract.of(attempt.loaded.model))
-        if broken:
-            return Verification("failed", f"the interface differs: {broken[0]}", interface=broken)
-        self._save(attempt, result)
-        return self._compare(reference, result)
-
-    def _compare(self, reference: Path, result: Path) -> Verification:
-        return verify(reference, result, self._verify_settings(), worker=self.worker)
-
-    def _verify_settings(self) -> VerifySettings:
-        settings = self.settings.verification
-        return dataclasses.replace(settings, bind={**settings.bind, **self.settings.bind})
-
-    def _find_culprit(self, reference: Path, folder: Path, report: Report) -> str:
-        """Name the change at fault, by running prefixes of the pipeline."""
-        self.progress("looking for the pass at fault")
-
-        def is_good_after(count: int) -> bool:
-            attempt = Attempt(self.source, self.settings, self.worker, limit=count)
-            attempt.run()
-            return self._judge(attempt, reference, folder / "prefix.onnx").status == "passed"
-
-        guilty = first_bad(report.rewrites, is_good_after)
-        if guilty is None:
-            return ", even without any rewrite: loading and writing it back is at fault"
-        report.culprit = guilty.source
-        return f", after {guilty.source} at {guilty.where}"

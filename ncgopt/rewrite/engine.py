@@ -32,7 +32,6 @@ class Engine:
         rules: tried at each node in this order.
         target: rules that do not serve it are left out.
         without: guards, `(rule, guard)`, to take as holding; tests use it to show that a guard matters.
-
     """
 
     def __init__(
@@ -51,7 +50,6 @@ class Engine:
         Raises:
             UnsoundRewrite: a rule returned values of another number, element type or shape, or the
                 rules undo each other without end.
-
         """
         session = Session.of(model)
         facts.forget()

@@ -21,11 +21,19 @@ class Session:
     Attributes:
         rewrites: every change made so far, in order.
         limit: number of changes after which no more are made; what bisection searches over.
+        avoid: changes, as source and place, that are never made: they were found at fault before.
         worker: the child process in which ONNX Runtime runs.
-
     """
 
-    def __init__(self, model: ir.Model, *, limit: int | None = None, worker: Worker | None = None) -> None:
+    def __init__(
+        self,
+        model: ir.Model,
+        *,
+        limit: int | None = None,
+        avoid: frozenset[tuple[str, str]] = frozenset(),
+        worker: Worker | None = None,
+    ) -> None:
+        self.avoid = avoid
         self.rewrites: list[Rewrite] = []
         self.limit = limit
         self.worker = worker if worker is not None else Worker()
@@ -49,15 +57,15 @@ class Session:
         return found if isinstance(found, Session) else Session(model)
 
     def spend(self, source: str, where: str) -> bool:
-        """Ask for one change by rule or pass `source` at `where`; False when the budget is spent."""
-        if self.limit is not None and len(self.rewrites) >= self.limit:
+        """Ask for one change by rule or pass `source` at `where`; False means: leave it."""
+        if self.exhausted or (source, where) in self.avoid:
             return False
         self.rewrites.append(Rewrite(len(self.rewrites), source, where))
         return True
 
     @property
     def exhausted(self) -> bool:
-        """Whether `spend` would say no."""
+        """Whether `spend` says no to everything from now on."""
         return self.limit is not None and len(self.rewrites) >= self.limit
 
     def refuse(self, rule: str, guard: str, where: str) -> None:

@@ -19,7 +19,6 @@ class Tape:
         nodes: the new nodes in order.
         constants: the new constants; each becomes an initializer of the root's graph (a `Constant`
             node in a local function, which can hold no initializers).
-
     """
 
     def __init__(self, opsets: Mapping[str, int]) -> None:

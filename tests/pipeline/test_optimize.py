@@ -112,12 +112,26 @@ def test_dry_run_writes_nothing(model: Path):
     assert list(model.parent.iterdir()) == [model]
 
 
-def test_a_wrong_rule_is_found_and_nothing_is_written(model: Path, monkeypatch):
+def test_a_wrong_rule_is_found_and_left_out(tmp_path: Path, monkeypatch):
+    path = write(
+        tmp_path / "m.onnx",
+        """<ir_version: 10, opset_import: ["" : 21]>
+        g (float[2] x) => (float[2] y, float[2] z) { i = Identity(x)  a = Neg(i)  y = Exp(a)  b = Abs(x)  z = Neg(b) }""",
+    )
+    with_rule(monkeypatch, BreakNeg())
+    report = ncgopt.optimize(path)
+    assert [r.source for r in report.rolled_back] == ["break-neg", "break-neg"]
+    assert report.verification.status == "passed"
+    assert {r.source for r in report.rewrites} == {"eliminate-identity"}
+    assert sorted(n.op_type for n in onnx.load(report.output).graph.node) == ["Abs", "Exp", "Neg", "Neg"]
+
+
+def test_a_wrong_rule_under_strict_writes_nothing(model: Path, monkeypatch):
     with_rule(monkeypatch, BreakNeg())
     target = model.with_name("model.opt.onnx")
     target.write_bytes(b"what was there before")
     with pytest.raises(VerificationFailed, match="break-neg at Neg") as failure:
-        ncgopt.optimize(model)
+        ncgopt.optimize(model, Settings(strict=True))
     assert failure.value.exit_code == 3
     assert failure.value.report.culprit == "break-neg"
     assert failure.value.report.verification.worst.output == "y"

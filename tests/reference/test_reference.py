@@ -1,0 +1,47 @@
+"""Our reference implementations against ONNX Runtime: they are the second opinion, so they must be right."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+from semantics import run_ort, run_reference
+
+from reference.fused_gemm import ACTIVATIONS
+
+CONV_TRANSPOSE = """<ir_version: 10, opset_import: ["" : 21]>
+g (float[2, 4, 3] x, float[4, 3, 2] w, float[6] b) => (float[2, 6, M] y)
+{{ y = ConvTranspose<group = 2, strides = [2], output_padding = [1]>(x, w{bias}) }}"""
+BATCH_NORM = """<ir_version: 8, opset_import: ["" : {opset}]>
+g (float[2, 3, 2] x, float[3] s, float[3] o, float[3] m, float[3] v) => (float[2, 3, 2] y)
+{{ y = BatchNormalization<epsilon = 0.5>(x, s, o, m, v) }}"""
+FUSED_GEMM = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+g (float[2, 5] x, float[3, 2] w, float[3] b) => (float[5, 3] y)
+{{ y = com.microsoft.FusedGemm<activation = "{activation}", activation_alpha = 0.5, activation_beta = 0.25,
+       alpha = 2.0, beta = -1.0, transA = 1, transB = 1>(x, w, b) }}"""
+
+
+def assert_agree(text: str) -> None:
+    model = onnx.parser.parse_model(text)
+    rng = np.random.default_rng(0)
+    feeds = {
+        v.name: rng.uniform(0.1, 2, [d.dim_value for d in v.type.tensor_type.shape.dim]).astype(np.float32)
+        for v in model.graph.input
+    }
+    feeds["x"] -= 1
+    np.testing.assert_allclose(run_reference(model, feeds)[0], run_ort(model, feeds)[0], rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("bias", ["", ", b"])
+def test_conv_transpose_with_groups(bias):
+    assert_agree(CONV_TRANSPOSE.format(bias=bias))
+
+
+@pytest.mark.parametrize("opset", [7, 9, 13, 14, 15])
+def test_batch_normalization_in_inference(opset):
+    assert_agree(BATCH_NORM.format(opset=opset))
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_fused_gemm(activation):
+    assert_agree(FUSED_GEMM.format(activation=activation))
