@@ -14,6 +14,8 @@ from ncgopt.facts.shapes import (
     forget_from,
     inputs_are_enforced,
     is_broadcast_of,
+    is_float,
+    is_integer,
     known_size,
     rank,
     same_dtype,
@@ -22,7 +24,7 @@ from ncgopt.facts.shapes import (
     static,
     trust_inputs,
 )
-from ncgopt.facts.uses import input_of, is_float, is_integer, is_kept, keep, other_users, producer, sole_user
+from ncgopt.facts.uses import input_of, is_kept, keep, other_users, producer, sole_user
 
 __all__ = [
     "Dim",

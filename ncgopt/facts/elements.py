@@ -38,7 +38,7 @@ def _elements(value: ir.Value | None, depth: int) -> shapes.Shape | None:
 
 
 def _unknown(value: ir.Value) -> shapes.Shape | None:
-    size = shapes.known_size(value) if shapes.rank(value) in (0, 1) and uses.is_integer(value) else None
+    size = shapes.known_size(value) if shapes.rank(value) in (0, 1) and shapes.is_integer(value) else None
     return (None,) * size if size is not None and size <= _MAX_ELEMENTS else None
 
 

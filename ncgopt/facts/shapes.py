@@ -12,37 +12,21 @@ one is worth another look after something changed (`forget`).
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import onnx
 import onnx_ir as ir
 
 from ncgopt.facts import attributes, constants, contrib
 from ncgopt.facts.marks import mark_of
-
-Dim = int | str | None
-"""A size, the name of a symbolic size, or unknown."""
-Shape = tuple[Dim, ...]
+from ncgopt.facts.types import UNKNOWN, Dim, Shape, ValueType, from_proto, to_proto
 
 _CACHE = "ncgopt.type"
 _ENFORCED = "ncgopt.enforced"
+_FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16})
 _MAX_DATA = 4096  # elements of a constant handed to inference: shapes and axes, not weights
 _epochs = itertools.count()
 _epoch = next(_epochs)
-
-
-@dataclass(frozen=True)
-class _Type:
-    dtype: ir.DataType | None
-    shape: Shape | None
-
-    @property
-    def complete(self) -> bool:
-        return self.dtype is not None and self.shape is not None and None not in self.shape
-
-
-_UNKNOWN = _Type(None, None)
 
 
 def forget() -> None:
@@ -60,7 +44,7 @@ def forget_from(value: ir.Value) -> None:
     while pending:
         for use in pending.pop().uses():
             for output in use.node.outputs:
-                entry = cast("tuple[int, _Type] | None", mark_of(output, _CACHE))
+                entry = cast("tuple[int, ValueType] | None", mark_of(output, _CACHE))
                 if entry is not None and not entry[1].complete and entry[0] == _epoch:
                     output.meta[_CACHE] = (-1, entry[1])
                     pending.append(output)
@@ -101,6 +85,17 @@ def static(value: ir.Value) -> tuple[int, ...] | None:
     return sizes if len(sizes) == len(dims) else None
 
 
+def is_float(value: ir.Value) -> bool:
+    """Whether the elements are known to be floating point (8-bit kinds and complex left out)."""
+    return dtype(value) in _FLOATS
+
+
+def is_integer(value: ir.Value) -> bool:
+    """Whether the elements are known to be integers (bool is none)."""
+    kind = dtype(value)
+    return kind is not None and kind != ir.DataType.BOOL and kind.is_integer()
+
+
 def known_size(value: ir.Value) -> int | None:
     """Number of elements where the shape is static."""
     dims = static(value)
@@ -130,7 +125,7 @@ def is_broadcast_of(small: Shape | None, large: Shape | None) -> bool:
     return all(s == 1 or (s is not None and s == d) for s, d in zip(reversed(small), reversed(large), strict=False))
 
 
-def _type(value: ir.Value) -> _Type:
+def _type(value: ir.Value) -> ValueType:
     known = _cached(value)
     if known is not None:
         return known
@@ -146,18 +141,18 @@ def _type(value: ir.Value) -> _Type:
         if _cached(current) is None:
             _infer(current)
     found = _cached(value)
-    return _UNKNOWN if found is None else found
+    return UNKNOWN if found is None else found
 
 
-def _cached(value: ir.Value) -> _Type | None:
-    entry = cast("tuple[int, _Type] | None", mark_of(value, _CACHE))
+def _cached(value: ir.Value) -> ValueType | None:
+    entry = cast("tuple[int, ValueType] | None", mark_of(value, _CACHE))
     if entry is None:
         return None
     epoch, known = entry
     return known if known.complete or epoch == _epoch else None
 
 
-def _store(value: ir.Value, known: _Type) -> None:
+def _store(value: ir.Value, known: ValueType) -> None:
     value.meta[_CACHE] = (_epoch, known)
 
 
@@ -168,22 +163,22 @@ def _infer(value: ir.Value) -> None:
         return
     for output, known in zip(node.outputs, _outputs(node), strict=True):
         if known.dtype is None and isinstance(output.type, ir.TensorType) and output.type.dtype.value:
-            known = _Type(output.type.dtype, known.shape)
+            known = ValueType(output.type.dtype, known.shape)
         _store(output, known)
 
 
-def _source(value: ir.Value) -> _Type:
+def _source(value: ir.Value) -> ValueType:
     """A value without a producer: initializer, graph input, or input of a subgraph or function."""
     if value.const_value is not None and not value.is_graph_input():
-        return _Type(value.const_value.dtype, tuple(value.const_value.shape.numpy()))
+        return ValueType(value.const_value.dtype, tuple(value.const_value.shape.numpy()))
     if not isinstance(value.type, ir.TensorType):
-        return _UNKNOWN
+        return UNKNOWN
     graph = value.graph
     if graph is not None and inputs_are_enforced(graph):
-        return _Type(value.type.dtype, _dims(value.shape))
+        return ValueType(value.type.dtype, _dims(value.shape))
     if graph is None or graph.opset_imports:
-        return _UNKNOWN  # a local function: its value_info binds nobody
-    return _Type(value.type.dtype, None)  # a subgraph: what is carried may change its shape each round
+        return UNKNOWN  # a local function: its value_info binds nobody
+    return ValueType(value.type.dtype, None)  # a subgraph: what is carried may change its shape each round
 
 
 def _dims(declared: ir.Shape | None) -> Shape | None:
@@ -198,14 +193,14 @@ def _dim(d: int | ir.SymbolicDim) -> Dim:
     return d.value or None
 
 
-def _outputs(node: ir.Node) -> list[_Type]:
+def _outputs(node: ir.Node) -> list[ValueType]:
     if node.op_type == "Constant" and not node.domain:
         tensor = constants.constant_tensor(node)
-        return [_UNKNOWN if tensor is None else _Type(tensor.dtype, tuple(tensor.shape.numpy()))]
+        return [UNKNOWN if tensor is None else ValueType(tensor.dtype, tuple(tensor.shape.numpy()))]
     if any(a.type in (ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS) for a in node.attributes.values()):
         return _of_subgraphs(node)
     if any(a.is_ref() for a in node.attributes.values()):
-        return [_UNKNOWN] * len(node.outputs)
+        return [UNKNOWN] * len(node.outputs)
     node_proto, schema = contrib.as_standard(node), None
     if node_proto is None:
         schema = attributes.schema_of(node)
@@ -213,20 +208,20 @@ def _outputs(node: ir.Node) -> list[_Type]:
     else:
         schema = contrib.schema_of(node_proto)
     if schema is None:
-        return [_UNKNOWN] * len(node.outputs)
+        return [UNKNOWN] * len(node.outputs)
     return _by_schema(node, node_proto, schema)
 
 
-def _by_schema(node: ir.Node, proto: onnx.NodeProto, schema: onnx.defs.OpSchema) -> list[_Type]:
+def _by_schema(node: ir.Node, proto: onnx.NodeProto, schema: onnx.defs.OpSchema) -> list[ValueType]:
     types: dict[str, onnx.TypeProto] = {}
     data: dict[str, onnx.TensorProto] = {}
     for index, value in enumerate(node.inputs):
         if value is None:
             continue
-        known = _cached(value) or _UNKNOWN
+        known = _cached(value) or UNKNOWN
         if known.dtype is None:
-            return [_UNKNOWN] * len(node.outputs)
-        types[f"i{index}"] = _type_proto(known)
+            return [UNKNOWN] * len(node.outputs)
+        types[f"i{index}"] = to_proto(known)
         if constants.is_constant(value) and known.shape is not None and _small(known.shape):
             array = constants.constant(value)
             if array is not None:
@@ -234,8 +229,8 @@ def _by_schema(node: ir.Node, proto: onnx.NodeProto, schema: onnx.defs.OpSchema)
     try:
         inferred = onnx.shape_inference.infer_node_outputs(schema, proto, types, data)
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError, KeyError):
-        return [_UNKNOWN] * len(node.outputs)  # contradictory or unsupported: nothing is proven
-    return [_from_proto(inferred.get(f"o{k}")) for k in range(len(node.outputs))]
+        return [UNKNOWN] * len(node.outputs)  # contradictory or unsupported: nothing is proven
+    return [from_proto(inferred.get(f"o{k}")) for k in range(len(node.outputs))]
 
 
 def _small(dims: Shape) -> bool:
@@ -255,54 +250,22 @@ def _proto(node: ir.Node) -> onnx.NodeProto:
     return proto
 
 
-def _type_proto(known: _Type) -> onnx.TypeProto:
-    proto = onnx.TypeProto()
-    assert known.dtype is not None
-    proto.tensor_type.elem_type = known.dtype.value
-    if known.shape is not None:
-        dims = proto.tensor_type.shape
-        dims.SetInParent()
-        for d in known.shape:
-            entry = dims.dim.add()
-            if isinstance(d, int):
-                entry.dim_value = d
-            elif d is not None:
-                entry.dim_param = d
-    return proto
-
-
-def _from_proto(proto: onnx.TypeProto | None) -> _Type:
-    if proto is None or not proto.HasField("tensor_type") or not proto.tensor_type.elem_type:
-        return _UNKNOWN
-    tensor = proto.tensor_type
-    dims: Shape | None = None
-    if tensor.HasField("shape"):
-        dims = tuple(_proto_dim(d) for d in tensor.shape.dim)
-    return _Type(ir.DataType(tensor.elem_type), dims)
-
-
-def _proto_dim(d: Any) -> Dim:
-    if d.HasField("dim_value"):
-        return d.dim_value if d.dim_value >= 0 else None
-    return d.dim_param or None
-
-
-def _of_subgraphs(node: ir.Node) -> list[_Type]:
+def _of_subgraphs(node: ir.Node) -> list[ValueType]:
     """If: what both branches agree on. Loop: the carried element types. Everything else: unknown."""
     if node.op_type == "If" and not node.domain:
         branches = [node.attributes[name].as_graph() for name in ("then_branch", "else_branch")]
         if any(len(b.outputs) != len(node.outputs) for b in branches):
-            return [_UNKNOWN] * len(node.outputs)
+            return [UNKNOWN] * len(node.outputs)
         return [_agreed(_type(a), _type(b)) for a, b in zip(branches[0].outputs, branches[1].outputs, strict=True)]
     if node.op_type == "Loop" and not node.domain:
         carried = list(node.inputs[2:])
-        types = [_Type(_type(v).dtype, None) if v is not None else _UNKNOWN for v in carried]
-        return (types + [_UNKNOWN] * len(node.outputs))[: len(node.outputs)]
-    return [_UNKNOWN] * len(node.outputs)
+        types = [ValueType(_type(v).dtype, None) if v is not None else UNKNOWN for v in carried]
+        return (types + [UNKNOWN] * len(node.outputs))[: len(node.outputs)]
+    return [UNKNOWN] * len(node.outputs)
 
 
-def _agreed(a: _Type, b: _Type) -> _Type:
+def _agreed(a: ValueType, b: ValueType) -> ValueType:
     dims: Shape | None = None
     if a.shape is not None and b.shape is not None and len(a.shape) == len(b.shape):
         dims = tuple(x if x == y else None for x, y in zip(a.shape, b.shape, strict=True))
-    return _Type(a.dtype if a.dtype == b.dtype else None, dims)
+    return ValueType(a.dtype if a.dtype == b.dtype else None, dims)

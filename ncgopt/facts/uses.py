@@ -50,21 +50,3 @@ def other_users(value: ir.Value, node: ir.Node) -> bool:
 def sole_user(value: ir.Value) -> bool:
     """Whether exactly one input of one node uses `value`, and it is no graph output."""
     return not value.is_graph_output() and len(value.uses()) == 1
-
-
-def is_float(value: ir.Value) -> bool:
-    """Whether the elements are known to be floating point (8-bit kinds and complex left out)."""
-    from ncgopt.facts.shapes import dtype
-
-    return dtype(value) in _FLOATS
-
-
-def is_integer(value: ir.Value) -> bool:
-    """Whether the elements are known to be integers (bool is none)."""
-    from ncgopt.facts.shapes import dtype
-
-    kind = dtype(value)
-    return kind is not None and kind != ir.DataType.BOOL and kind.is_integer()
-
-
-_FLOATS = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.BFLOAT16})

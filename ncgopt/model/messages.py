@@ -135,12 +135,14 @@ def _merge_repeated(result: Message, written: Any, current: Any, name: str) -> N
 
 def _merge_entries(target: Any, written: dict[str, str], current: dict[str, str]) -> None:
     """Apply changes to key-value entries, keeping the order and repeated keys of the rest."""
-    kept = [e for e in target if e.key in current and (e.key not in written or written[e.key] == current[e.key])]
-    kept_keys = {entry.key for entry in kept}
-    entries = [(e.key, e.value) for e in kept] + [(k, v) for k, v in current.items() if k not in kept_keys]
-    del target[:]
-    for key, value in entries:
-        target.add(key=key, value=value)
+    unchanged = {key for key, value in current.items() if written.get(key, value) == value}
+    kept = {entry.key for entry in target} & unchanged
+    for index in reversed(range(len(target))):
+        if target[index].key not in kept:
+            del target[index]
+    for key, value in current.items():
+        if key not in kept:
+            target.add(key=key, value=value)
 
 
 def _same(a: Message, b: Message, name: str) -> bool:

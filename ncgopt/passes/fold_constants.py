@@ -13,6 +13,7 @@ from ncgopt import facts
 from ncgopt.facts.constants import Array
 from ncgopt.facts.folding import foldable_nodes
 from ncgopt.facts.marks import take_notes
+from ncgopt.passes._growth import freed_bytes, stored_bytes
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.removal import remove_dead, remove_node
@@ -20,7 +21,6 @@ from ncgopt.rewrite.rule import Claim
 from ncgopt.rewrite.session import Session, all_graphs
 from ncgopt.runtime import CannotEvaluate, WorkerDied
 
-_ENTRY_OVERHEAD = 12  # bytes of tags and lengths around one more initializer or node
 Region = list[ir.Node]
 
 
@@ -78,8 +78,8 @@ class FoldConstants(Pass):
         chosen = _consistent(region, values)
         while chosen:
             inside = set(chosen)
-            edge = {n: _stored_bytes(n, inside, values) for n in chosen}
-            if sum(edge.values()) - _freed_bytes(inside) <= self.max_growth:
+            edge = {n: stored_bytes(n, inside, values) for n in chosen}
+            if sum(edge.values()) - freed_bytes(inside) <= self.max_growth:
                 break
             outermost = [n for n in chosen if not any(u.node in inside for v in n.outputs for u in v.uses())]
             worst = max(outermost, key=lambda n: edge[n])
@@ -241,33 +241,6 @@ def _consistent(region: Region, values: dict[ir.Value, Array]) -> Region:
         if len(kept) == len(inside):
             return kept
         chosen = kept
-
-
-def _stored_bytes(node: ir.Node, inside: set[ir.Node], values: dict[ir.Value, Array]) -> int:
-    total = 0
-    for value in node.outputs:
-        if value.is_graph_output() or any(use.node not in inside for use in value.uses()):
-            array = values[value]
-            size = sum(len(str(s)) + 2 for s in array.reshape(-1)) if array.dtype.kind in "OUS" else array.nbytes
-            total += size + len(value.name or "") + _ENTRY_OVERHEAD + 2 * array.ndim
-    return total
-
-
-def _freed_bytes(inside: set[ir.Node]) -> int:
-    """Bytes of the nodes, and of the constants that only they use."""
-    total = 0
-    for node in inside:
-        total += ir.serde.serialize_node(node).ByteSize() + 2
-    for value in {v for n in inside for v in n.inputs if v is not None and v.producer() not in inside}:
-        mine = all(use.node in inside for use in value.uses()) and not value.is_graph_output()
-        if mine and facts.is_constant(value):
-            tensor = value.const_value
-            if tensor is None:  # a Constant node
-                producer = value.producer()
-                total += ir.serde.serialize_node(producer).ByteSize() if producer is not None else 0
-            elif tensor.dtype != ir.DataType.STRING:
-                total += tensor.nbytes + len(value.name or "") + _ENTRY_OVERHEAD
-    return total
 
 
 def _store(graph: ir.Graph, chosen: Region, values: dict[ir.Value, Array], session: Session) -> None:

@@ -50,12 +50,17 @@ class Trial:
         refusal: why it did not run; None if it ran.
         crashed: whether it took the child process down, or ran out of time.
         digests: one per output; equal digests are equal bits.
-        finite: part of the float output elements that are finite (1 where there are none).
+        finites: per output, part of its float elements that are finite (1 where there are none).
         sketches: some elements of every output, always the same ones, to see what data changes.
     """
 
     refusal: str | None = None
     crashed: bool = False
     digests: tuple[bytes, ...] = ()
-    finite: float = 1.0
+    finites: tuple[float, ...] = ()
     sketches: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def finite(self) -> float:
+        """Part of the outputs that is finite, each output counting the same."""
+        return sum(self.finites) / len(self.finites) if self.finites else 1.0

@@ -124,6 +124,8 @@ def _meaning(view: GraphView, use: Use) -> Domain | None:
         return Exact(_CONTENTS[node.op_type, slot])
     if (node.op_type, slot) in _SHAPES:
         return _target(view, node)
+    if node.op_type == "If":
+        return Condition()
     if (node.op_type, slot) in _DIVISORS:
         return Divisor()
     if (node.op_type, slot) in _SIZES:
@@ -154,12 +156,22 @@ def _split(view: GraphView, use: Use) -> Domain | None:
         return None
     node = use.node
     axis = int(attribute(node, "axis", 0))
+    if node.op_type == "SplitToSequence":
+        return _equal_parts(_size(view, node.input[0], axis), view.shapes.get(node.input[1], (1,)))
     parts = [_size(view, output, axis) for output in node.output]
     whole = _size(view, node.input[0], axis)
     known = tuple(part for part in parts if isinstance(part, int))
     if isinstance(whole, int) and sum(known) != whole:
         known = tuple(len(part) for part in np.array_split(np.arange(whole), len(node.output)))
     return Exact((known,)) if len(known) == len(parts) else Size()
+
+
+def _equal_parts(whole: Dim, shape: tuple[Dim | None, ...]) -> Domain:
+    """Lengths for SplitToSequence: a scalar is the length of every part, a list has one per part."""
+    count = shape[0] if shape else None
+    if not isinstance(whole, int) or not isinstance(count, int):
+        return Size(1)
+    return Exact((tuple(len(part) for part in np.array_split(np.arange(whole), count)),))
 
 
 def _squeeze(view: GraphView, use: Use) -> Domain | None:
@@ -218,11 +230,6 @@ def _compared(view: GraphView, use: Use) -> Domain | None:
     return Choice(tuple(float(value) for value in np.unique(values)))
 
 
-def _condition(view: GraphView, use: Use) -> Domain | None:
-    del view
-    return Condition() if use.slot == 0 else None
-
-
 def _loop(view: GraphView, use: Use) -> Domain | None:
     del view
     return {0: Size(), 1: Condition()}.get(use.slot)
@@ -265,6 +272,7 @@ def _size(view: GraphView, value: str, axis: int) -> Dim:
 
 _SPECIAL: Mapping[str, Callable[[GraphView, Use], Domain | None]] = {
     "Split": _split,
+    "SplitToSequence": _split,
     "Squeeze": _squeeze,
     "Gather": _table(1, 0),
     "GatherElements": _table(1, 0),
@@ -282,7 +290,6 @@ _SPECIAL: Mapping[str, Callable[[GraphView, Use], Domain | None]] = {
     "Less": _compared,
     "GreaterOrEqual": _compared,
     "LessOrEqual": _compared,
-    "If": _condition,
     "Loop": _loop,
     "BeamSearch": _beam_search,
     "GreedySearch": _beam_search,

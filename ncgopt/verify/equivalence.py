@@ -11,13 +11,13 @@ from typing import Literal
 from ncgopt.errors import InputUnreadable
 from ncgopt.report import OutputDifference, Verification, VerifyRun
 from ncgopt.runtime.process import Worker, WorkerDied
-from ncgopt.runtime.session import LoadError
+from ncgopt.runtime.session import LoadError, RunError
 from ncgopt.settings import VerifySettings
 from ncgopt.verify.cases import Case
 from ncgopt.verify.compare import excess
 from ncgopt.verify.inputs import Survey
 from ncgopt.verify.noise import JITTER_UNITS, allow
-from ncgopt.verify.original import Child, Clock, Original, OutOfTime
+from ncgopt.verify.original import Child, Clock, Original, OutOfTime, load_reason
 from ncgopt.verify.search import CaseSearch, Found
 
 Answer = tuple[OutputDifference, ...] | str
@@ -88,6 +88,8 @@ class _Check:
             return self._verdict("failed", str(failed))
         except OutOfTime:
             return self._verdict("inconclusive", f"given up after {self.child.clock.seconds:g} s")
+        except WorkerDied as death:  # where the result is at fault, that was caught before
+            return self._verdict("inconclusive", str(death))
         return self._judged()
 
     def _verdict(self, status: Literal["passed", "failed", "inconclusive"], reason: str) -> Verification:
@@ -109,17 +111,19 @@ class _Check:
 
     def _run(self) -> None:
         try:
-            survey: Survey = self.child.worker.call("ncgopt.verify.survey:survey", self.original)
+            survey: Survey = self.child.ask("survey_of", self.original)
         except WorkerDied as death:
             raise _Inconclusive(f"reading the original: {death.what}") from None
         found, optimize = self._find(survey)
-        cases = self._recorded(survey, found, optimize)
-        self._note(survey, found, cases)
-        random = self._random(survey, cases, found)
+        cases = found.cases
+        random = self._recorded(survey, found, optimize)
+        self._note(survey, found)
         for level in (False, True):
             answers = self._answers(survey, cases, level, random, original_optimized=optimize)
             if answers is not None:
                 self._judge(survey, cases, answers, level, random)
+            elif not level:
+                self._recorded(survey, found, optimize)  # finding out about the original overwrote it
 
     def _find(self, survey: Survey) -> tuple[Found, bool]:
         """Cases that the original runs, with optimizations off or, failing that, on."""
@@ -132,7 +136,7 @@ class _Check:
                 found = CaseSearch(original, self.child.settings.draws, self.child.settings.seed).run()
                 self._add_files(original, found, files)
             except LoadError as error:
-                reasons.append(_load_reason(error, survey))
+                reasons.append(load_reason(error, survey))
                 continue
             except WorkerDied as death:
                 reasons.append(str(death))
@@ -151,7 +155,7 @@ class _Check:
     def _user_cases(self, survey: Survey) -> list[Case]:
         cases: list[Case] = []
         for path in self.child.settings.feeds:
-            _, binding = self.child.worker.call("ncgopt.verify.userfeeds:load_feeds", path.absolute(), survey)
+            binding = self.child.ask("sizes_in_feeds", path.absolute(), survey)
             cases.append(Case(tuple(sorted(binding.items())), file=path.absolute()))
         return cases
 
@@ -162,34 +166,37 @@ class _Check:
                 raise _Inconclusive(f"{case.source}: the original refuses it: {trial.refusal}")
             found.add(case, trial)
 
-    def _recorded(self, survey: Survey, found: Found, optimize: bool) -> list[Case]:
-        """Run the original on the cases in a fresh session, as both results will be."""
+    def _recorded(self, survey: Survey, found: Found, optimize: bool) -> tuple[str, ...]:
+        """Run the original on the cases in a fresh session, as both results will be; its random outputs.
+
+        A fresh session starts random operators anew, so all sides must run the same cases in the
+        same order. Whether outputs are random is looked into where an operator of that kind is
+        known, or where the bits differ from those of the search.
+        """
         try:
             self.child.open(self.original, "the original", optimize)
             self._remember_defaults(survey)
-            errors = self.child.ask("record", survey, found.cases)
-        except (WorkerDied, LoadError) as death:
+            digests: list[tuple[bytes, ...]] = self.child.ask("record", survey, found.cases)
+        except (WorkerDied, LoadError, RunError) as death:
             raise _Inconclusive(f"the original ran before, but not again: {death}") from None
-        failed = [error for error in errors if error is not None]
-        if failed:
-            raise _Inconclusive(f"the original ran before, but not again: {failed[0]}")
-        return found.cases
+        return self._random(survey, found.cases) if survey.random or digests != found.digests else ()
 
     def _remember_defaults(self, survey: Survey) -> None:
         if survey.overridable:
             names = tuple(given.name for given in survey.overridable)
             self.child.ask("remember_defaults", self.original, names)
 
-    def _note(self, survey: Survey, found: Found, cases: Sequence[Case]) -> None:
-        if found.finite == 0.0:
-            self.notes.append("some outputs were NaN or infinite everywhere on the data used")
-        if found.constant and survey.inputs and len(cases) > 1:
+    def _note(self, survey: Survey, found: Found) -> None:
+        never = [name for name, finite in zip(survey.outputs, found.finites, strict=True) if finite == 0.0]
+        if never:
+            self.notes.append(f"NaN or infinite everywhere on the data used: {', '.join(never)}")
+        if found.constant and survey.inputs and len(found.cases) > 1:
             self.notes.append("the outputs did not depend on the data used")
         if found.single:
             sizes = ", ".join(f"{name}={size}" for name, size in found.single[:4])
             self.notes.append(f"only one size found for {sizes}")
 
-    def _random(self, survey: Survey, cases: Sequence[Case], found: Found) -> tuple[str, ...]:
+    def _random(self, survey: Survey, cases: Sequence[Case]) -> tuple[str, ...]:
         """Outputs in which the original differs from itself, run again in the same session."""
         again: list[Answer] = self.child.ask("compare_with_recorded", survey, list(enumerate(cases)), ())
         random = {
@@ -229,12 +236,10 @@ class _Check:
         try:
             self.child.open(self.original, "the original", level)
             self._remember_defaults(survey)
-            again: list[Answer] = self.child.ask(
-                "compare_with_recorded", survey, list(enumerate(cases)), survey.outputs
-            )
-        except (LoadError, WorkerDied):
+            self.child.ask("record", survey, cases)
+        except (LoadError, RunError, WorkerDied):
             return True
-        return any(isinstance(answer, str) for answer in again)
+        return False
 
     def _judge(
         self, survey: Survey, cases: Sequence[Case], answers: Sequence[Answer], level: bool, random: tuple[str, ...]
@@ -281,14 +286,3 @@ class _Check:
                 if not isinstance(answer, str):
                     measured[number].append(answer)
         return measured
-
-
-def _load_reason(error: LoadError, survey: Survey) -> str:
-    """Why the original does not load; the usual reason is an operator that nobody registered."""
-    foreign = [name for name in survey.operators if "::" in name and not name.startswith(_KNOWN_DOMAINS)]
-    if foreign:
-        return f"onnxruntime does not know operator {foreign[0]}: name its library with --custom-ops ({error})"
-    return f"onnxruntime does not load the original: {error}"
-
-
-_KNOWN_DOMAINS = ("ai.onnx.", "com.microsoft::", "com.microsoft.nchwc::", "com.microsoft.experimental::")

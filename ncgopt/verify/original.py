@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from ncgopt.runtime.process import Worker, WorkerDied
+from ncgopt.runtime.session import LoadError
 from ncgopt.settings import VerifySettings
 from ncgopt.verify.cases import Case, Trial
 from ncgopt.verify.inputs import Survey
 
 _REMOTE = "ncgopt.verify.remote"
+_KNOWN_DOMAINS = ("ai.onnx.", "com.microsoft::", "com.microsoft.nchwc::", "com.microsoft.experimental::")
 _TRIAL_SHARE = 0.1  # of the whole time that a single trial may take
 
 
@@ -116,3 +118,12 @@ class Original:
         if not self._open:
             self.open()
         self.child.ask("remember_defaults", self.path, names)
+
+
+def load_reason(error: LoadError, survey: Survey) -> str:
+    """Why the original does not load; the usual reason is an operator that nobody registered."""
+    foreign = [name for name in survey.operators if "::" in name and name.rpartition("::")[2] in str(error)]
+    foreign = [name for name in foreign if not name.startswith(_KNOWN_DOMAINS)]
+    if foreign:
+        return f"onnxruntime does not know operator {foreign[0]}: name its library with --custom-ops ({error})"
+    return f"onnxruntime does not load the original: {error}"

@@ -15,7 +15,6 @@ from typing import Any, cast
 import numpy as np
 import onnx
 
-from ncgopt.errors import InputUnreadable
 from ncgopt.report import OutputDifference
 from ncgopt.runtime.session import Array, RunError, Session, Value, open_session
 from ncgopt.runtime.stage import stage
@@ -24,6 +23,7 @@ from ncgopt.verify.cases import Case, Trial
 from ncgopt.verify.compare import compare_outputs
 from ncgopt.verify.feeds import TooLarge, jittered, make_feeds, perturbed
 from ncgopt.verify.inputs import Survey
+from ncgopt.verify.survey import survey
 from ncgopt.verify.userfeeds import load_feeds
 
 
@@ -44,6 +44,17 @@ def release() -> None:
     _state.session = None
     _state.recorded.clear()
     _state.defaults.clear()
+
+
+def survey_of(path: Path) -> Survey:
+    """What the model at `path` expects, see `survey.py`."""
+    stage("reading the original")
+    return survey(path)
+
+
+def sizes_in_feeds(path: Path, wanted: Survey) -> dict[str, int]:
+    """The sizes that the user's feeds give to symbols; raises what `load_feeds` raises."""
+    return load_feeds(path, wanted)[1]
 
 
 def open_model(path: Path, who: str, optimize: bool, settings: VerifySettings) -> tuple[str, ...]:
@@ -68,42 +79,36 @@ def remember_defaults(path: Path, names: Sequence[str]) -> None:
             _state.defaults[tensor.name] = content
 
 
-def attempt(survey: Survey, case: Case) -> Trial:
+def attempt(expected: Survey, case: Case) -> Trial:
     """Run the open model on a case; a refusal is an answer, not an error."""
     try:
-        outputs = _run(survey, case)
+        outputs = _run(expected, case)
     except (RunError, TooLarge) as error:
         return Trial(refusal=str(error))
     except KeyError as error:
         return Trial(refusal=f"dimension {error} has no size")
-    finite = [_finite(value) for value in outputs]
     return Trial(
         digests=tuple(_digest(value) for value in outputs),
-        finite=sum(finite) / max(1, len(finite)),
+        finites=tuple(_finite(value) for value in outputs),
         sketches=tuple(_sketch(value) for value in outputs),
     )
 
 
-def record(survey: Survey, cases: Sequence[Case]) -> list[str | None]:
+def record(expected: Survey, cases: Sequence[Case]) -> list[tuple[bytes, ...]]:
     """Run the open model on all cases, in order, and keep its outputs as what is right.
 
     Returns:
-        Per case, why it did not run (None if it did).
+        Per case the digests of its outputs, as `attempt` gives them.
+
+    Raises:
+        RunError: a case does not run.
     """
-    _state.recorded = []
-    errors: list[str | None] = []
-    for case in cases:
-        try:
-            _state.recorded.append(_run(survey, case))
-            errors.append(None)
-        except RunError as error:
-            _state.recorded.append([])
-            errors.append(str(error))
-    return errors
+    _state.recorded = [_run(expected, case) for case in cases]
+    return [tuple(_digest(value) for value in outputs) for outputs in _state.recorded]
 
 
 def compare_with_recorded(
-    survey: Survey, cases: Sequence[tuple[int, Case]], random: Sequence[str]
+    expected: Survey, cases: Sequence[tuple[int, Case]], random: Sequence[str]
 ) -> list[tuple[OutputDifference, ...] | str]:
     """Run the open model on cases, in order, and compare with what was recorded under their number.
 
@@ -113,11 +118,11 @@ def compare_with_recorded(
     answers: list[tuple[OutputDifference, ...] | str] = []
     for number, case in cases:
         try:
-            outputs = _run(survey, case)
+            outputs = _run(expected, case)
         except RunError as error:
             answers.append(str(error))
             continue
-        names = survey.outputs
+        names = expected.outputs
         assert _state.session is not None
         given = dict(zip((port.name for port in _state.session.outputs), outputs, strict=True))
         missing = [name for name in names if name not in given]
@@ -126,22 +131,22 @@ def compare_with_recorded(
             continue
         stage("comparing outputs")
         ordered = [given[name] for name in names]
-        expected = _state.recorded[number]
-        answers.append(compare_outputs(names, expected, ordered, random=frozenset(random), quantizes=survey.quantizes))
+        right = _state.recorded[number]
+        answers.append(compare_outputs(names, right, ordered, random=frozenset(random), quantizes=expected.quantizes))
     return answers
 
 
-def _run(survey: Survey, case: Case) -> list[Value]:
+def _run(expected: Survey, case: Case) -> list[Value]:
     session = _state.session
     if session is None:
         raise RuntimeError("no model is open")
     stage(f"making inputs ({case})")
-    feeds = make_feeds(survey.inputs, dict(case.binding), case.draw) if case.file is None else {}
+    feeds = make_feeds(expected.inputs, dict(case.binding), case.draw) if case.file is None else {}
     if case.file is not None:
-        feeds.update(load_feeds(case.file, survey)[0])
+        feeds.update(load_feeds(case.file, expected)[0])
     for name in case.overrides:
         if name not in _state.defaults:
-            raise InputUnreadable(f"default of input {name}: not found")
+            raise RunError(f"the default of input {name} is sparse or missing and cannot be varied")
         feeds[name] = perturbed(_state.defaults[name], case.draw)
     if case.draw.jitter:
         feeds = jittered(feeds, case.draw)

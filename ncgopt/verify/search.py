@@ -48,7 +48,7 @@ class Found:
         digests: what came out, per case.
         refusals: why others did not run, most frequent first.
         single: symbols for which only one size was found, with that size.
-        finite: least part of finite values in an output of any case.
+        finites: per output, the largest part of it that was finite in a case.
     """
 
     cases: list[Case] = field(default_factory=list[Case])
@@ -56,7 +56,7 @@ class Found:
     sketches: list[tuple[tuple[float, ...], ...]] = field(default_factory=list[tuple[tuple[float, ...], ...]])
     refusals: list[str] = field(default_factory=list[str])
     single: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
-    finite: float = 1.0
+    finites: tuple[float, ...] = ()
 
     @property
     def constant(self) -> bool:
@@ -78,12 +78,17 @@ class Found:
             if all(_spread([sketches[output] for sketches in group]) < _DULL for group in by_binding.values())
         )
 
+    def is_as_finite(self, trial: Trial) -> bool:
+        """Whether a case gave no fewer finite values than those before."""
+        return all(new >= old for old, new in zip(self.finites, trial.finites, strict=True))
+
     def add(self, case: Case, trial: Trial) -> None:
         """Keep a case that ran."""
         self.cases.append(case)
         self.digests.append(trial.digests)
         self.sketches.append(trial.sketches)
-        self.finite = min(self.finite, trial.finite)
+        before = self.finites or (0.0,) * len(trial.finites)
+        self.finites = tuple(max(old, new) for old, new in zip(before, trial.finites, strict=True))
 
 
 @dataclass
@@ -116,7 +121,7 @@ class CaseSearch:
         for binding in bindings:
             self._draws(binding)
         if self.found.cases:
-            self._scales(bindings[-1])
+            self._scales(max(bindings, key=self._roominess))
             self._liven()
             self._overrides()
             self.found.single = _single(survey.symbols, [b for b in bindings if b], pinned)
@@ -187,6 +192,13 @@ class CaseSearch:
         yield Draw(number + way.number, way.floats, "small")
         yield Draw(way.number, way.floats, way.ints, seed=2 + number)
 
+    def _roominess(self, binding: Binding) -> tuple[int, int]:
+        """Most lengths and pixels first, then the smallest batch: what shows most for its time."""
+        sizes = [(binding[symbol.name], symbol.role) for symbol in self.original.survey.symbols]
+        return math.prod(n for n, role in sizes if role != "batch"), -math.prod(
+            n for n, role in sizes if role == "batch"
+        )
+
     def _scales(self, binding: Binding) -> None:
         """Float data of other scales, once: what saturates at one scale does not at another."""
         if not any(tensor_of(given.type).dtype in _REAL for given in self.original.survey.inputs):
@@ -194,7 +206,7 @@ class CaseSearch:
         for number, floats in enumerate(_SCALES):
             case = _case(binding, Draw(number, floats, self._way.ints), self.seed)
             trial = self.original.attempt(case)
-            if trial.refusal is None and trial.finite >= self.found.finite and case not in self.found.cases:
+            if trial.refusal is None and case not in self.found.cases and self.found.is_as_finite(trial):
                 self.found.add(case, trial)
 
     def _liven(self) -> None:

@@ -90,7 +90,7 @@ def _function() -> onnx.FunctionProto:
 
 def build() -> onnx.ModelProto:
     """The model; `test.custom` exists nowhere, the rest runs."""
-    text = helper.make_tensor("strings", TensorProto.STRING, [2], [b"a\0", b"\xff"])
+    text = TensorProto(name="strings", data_type=TensorProto.STRING, dims=[2], string_data=[b"a\0", b"\xff"])
     typed = helper.make_tensor("typed", TensorProto.FLOAT, [3], [1.0, 2.0, 3.0])
     branches = {"then_branch": _subgraph("then", "Neg"), "else_branch": _subgraph("else", "Abs")}
     graph = helper.make_graph(

@@ -5,7 +5,8 @@ Also standard operators that onnx's own reference implementation computes wrongl
 
 from reference.batch_normalization import BatchNormalization
 from reference.conv_transpose import ConvTranspose
+from reference.dropout import Dropout
 from reference.fused_gemm import FusedGemm
 
 CONTRIB = [FusedGemm]
-CORRECTED = [BatchNormalization, ConvTranspose]
+CORRECTED = [BatchNormalization, ConvTranspose, Dropout]

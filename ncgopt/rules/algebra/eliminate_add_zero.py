@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
-from ncgopt.facts.constants import Array
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
+from ncgopt.rules.algebra import _neutral
+from ncgopt.rules.algebra._neutral import Match
 
 
-@dataclass(frozen=True)
-class Match:
-    """`out = Add(x, zero)`, in either order."""
-
-    x: ir.Value
-    zero: Array
-    integer: bool
-    out: ir.Value
+def _is_neutral(m: Match) -> bool:
+    return facts.is_integer(m.x) or bool(np.signbit(m.constant).all())
 
 
 class EliminateAddZero(Rule[Match]):
@@ -35,19 +29,14 @@ class EliminateAddZero(Rule[Match]):
     root = "Add"
     since_opset = 7
     requires = (
-        Requires[Match]("neutral-zero", "-0.0 + 0.0 is +0.0", lambda m: m.integer or bool(np.signbit(m.zero).all())),
-        Requires[Match]("no-broadcast", "a larger zero enlarges x", lambda m: facts.same_shape(m.x, m.out)),
+        Requires[Match]("neutral-zero", "-0.0 + 0.0 is +0.0", _is_neutral),
+        _neutral.NO_BROADCAST,
     )
 
     def match(self, node: ir.Node) -> Match | None:
         """Bind x and the constant zero."""
-        a, b = node.inputs
-        for x, k in ((a, b), (b, a)):
-            zero = facts.constant(k)
-            if x is not None and zero is not None and not zero.any():
-                return Match(x, zero, facts.is_integer(x), node.outputs[0])
-        return None
+        return _neutral.match(node, lambda c: not c.any(), commutes=True)
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """The other operand."""
-        return [m.x]
+        return _neutral.build(m)

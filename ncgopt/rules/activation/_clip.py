@@ -1,0 +1,90 @@
+"""The bounds of a Clip: attributes before opset 11, constant inputs since."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import cast
+
+import onnx_ir as ir
+
+from ncgopt import facts
+from ncgopt.rewrite import Tape
+
+INPUTS_SINCE = 11
+
+
+@dataclass(frozen=True)
+class Bound:
+    """One end of a Clip.
+
+    Attributes:
+        number: what it clips at; an infinity where it is left out.
+        value: the constant input that holds the number; None before opset 11 and where it is left out.
+        absent: whether it is left out. Not the same as an infinity: ONNX Runtime then clips at the
+            largest finite number of the type.
+    """
+
+    number: float | int
+    value: ir.Value | None = None
+    absent: bool = False
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Both ends; `low.number <= high.number`, neither is NaN or -0.0, and some finite number lies between."""
+
+    low: Bound
+    high: Bound
+
+    def apply(self, bound: Bound) -> Bound:
+        """`bound` clipped into these bounds; on a tie the one that is left out, which clips no less."""
+        return _smaller(_larger(bound, self.low), self.high)
+
+
+def bounds(clip: ir.Node) -> Bounds | None:
+    """The bounds of a Clip; None where they are not known or out of order."""
+    if (clip.version or 1) < INPUTS_SINCE:
+        low, high = (_attribute(clip, name) for name in ("min", "max"))
+    else:
+        low, high = (_input(clip, index) for index in (1, 2))
+    if low is None or high is None or low.number > high.number:
+        return None
+    return Bounds(low, high) if low.number < math.inf and high.number > -math.inf else None
+
+
+def clip(tape: Tape, x: ir.Value, found: Bounds, name: str | None) -> ir.Value:
+    """Record a Clip in the form that belongs to the opset in force."""
+    if tape.opsets.get("", 1) < INPUTS_SINCE:
+        return tape.op("Clip", [x], {"min": float(found.low.number), "max": float(found.high.number)}, name=name)
+    return tape.op("Clip", [x, found.low.value, found.high.value], name=name)
+
+
+def _attribute(node: ir.Node, name: str) -> Bound | None:
+    number = facts.float_attribute(node, name)
+    return Bound(number) if number is not None and _is_plain(number) else None
+
+
+def _input(node: ir.Node, index: int) -> Bound | None:
+    value = facts.input_of(node, index)
+    if value is None:
+        return Bound(-math.inf if index == 1 else math.inf, absent=True)
+    number = cast("float | int | None", facts.scalar(value))
+    return Bound(number, value) if number is not None and _is_plain(number) else None
+
+
+def _is_plain(number: float | int) -> bool:
+    """Whether it is neither NaN nor -0.0: which zero comes out of a Clip at -0.0 is not specified."""
+    return not math.isnan(number) and not (number == 0 and math.copysign(1, number) < 0)
+
+
+def _larger(a: Bound, b: Bound) -> Bound:
+    if a.number == b.number:
+        return a if a.absent else b
+    return a if a.number > b.number else b
+
+
+def _smaller(a: Bound, b: Bound) -> Bound:
+    if a.number == b.number:
+        return a if a.absent else b
+    return a if a.number < b.number else b
