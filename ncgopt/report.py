@@ -90,7 +90,7 @@ class OutputDifference:
         detail: what differs where it is not a number (shape, dtype, NaN pattern, strings).
         mismatches: how many elements differ at all.
         elements: how many elements the output has.
-        noise: how far ONNX Runtime's own optimizations, or rounding the inputs, move the original
+        noise: how far ONNX Runtime's own optimizations, or rounding the inputs or the weights, move the original
             (0: not measured, because it was not needed); `limit` is at least twice that.
     """
 

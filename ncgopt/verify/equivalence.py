@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ncgopt.errors import InputUnreadable
+from ncgopt.errors import InputUnreadable, ModelInvalid
 from ncgopt.report import OutputDifference, Verification, VerifyRun
 from ncgopt.runtime.process import Worker, WorkerDied
 from ncgopt.runtime.session import LoadError, RunError
@@ -16,12 +16,12 @@ from ncgopt.settings import VerifySettings
 from ncgopt.verify.cases import Case
 from ncgopt.verify.compare import excess
 from ncgopt.verify.inputs import Survey
-from ncgopt.verify.noise import JITTER_UNITS, allow
+from ncgopt.verify.noise import NoiseMeter
 from ncgopt.verify.original import Child, Clock, Original, OutOfTime, load_reason
 from ncgopt.verify.search import CaseSearch, Found
 
 Answer = tuple[OutputDifference, ...] | str
-_ILL_CONDITIONED = 0.1  # noise of this part of an output's scale makes a comparison say little
+_ILL_CONDITIONED = 0.1  # noise of this part of an output's scale on every run makes a comparison say little
 
 
 class _Inconclusive(Exception):  # control flow inside this package
@@ -53,7 +53,8 @@ def verify(
         says what limits it (random outputs, only one size of a dimension, ...).
 
     Raises:
-        InputUnreadable: a file is missing, no ONNX model, or no `.npz`.
+        InputUnreadable: a file is missing, no ONNX model, or no `.npz`; or external data are missing.
+        ModelInvalid: ONNX Runtime does not take the original because its content contradicts itself.
         Usage: the user's feeds or pinned dimensions do not fit the model.
         Unavailable: an execution provider is not installed.
     """
@@ -99,6 +100,7 @@ class _Check:
     def _judged(self) -> Verification:
         failing = [(run, output) for run in self.runs for output in run.outputs if not output.ok]
         if not failing:
+            self._note_noise()
             return self._verdict("passed", "; ".join(self.notes))
         run, output = max(failing, key=lambda pair: excess(pair[1]))
         sizes = ", ".join(f"{name}={size}" for name, size in run.binding.items())
@@ -116,14 +118,23 @@ class _Check:
             raise _Inconclusive(f"reading the original: {death.what}") from None
         found, optimize = self._find(survey)
         cases = found.cases
-        random = self._recorded(survey, found, optimize)
+        random = self._random(survey, found, self._record(survey, cases, optimize))
         self._note(survey, found)
+        noise = NoiseMeter(
+            self.child,
+            self.original,
+            survey,
+            random,
+            optimize,
+            open=lambda level: self._open_original(survey, level),
+            record=lambda: self._record(survey, cases, optimize),
+        )
         for level in (False, True):
             answers = self._answers(survey, cases, level, random, original_optimized=optimize)
             if answers is not None:
-                self._judge(survey, cases, answers, level, random)
+                self._judge(cases, answers, level, noise)
             elif not level:
-                self._recorded(survey, found, optimize)  # finding out about the original overwrote it
+                self._record(survey, cases, optimize)  # finding out about the original overwrote it
 
     def _find(self, survey: Survey) -> tuple[Found, bool]:
         """Cases that the original runs, with optimizations off or, failing that, on."""
@@ -136,6 +147,7 @@ class _Check:
                 found = CaseSearch(original, self.child.settings.draws, self.child.settings.seed).run()
                 self._add_files(original, found, files)
             except LoadError as error:
+                self.child.ask("require_readable", self.original)
                 reasons.append(load_reason(error, survey))
                 continue
             except WorkerDied as death:
@@ -166,22 +178,20 @@ class _Check:
                 raise _Inconclusive(f"{case.source}: the original refuses it: {trial.refusal}")
             found.add(case, trial)
 
-    def _recorded(self, survey: Survey, found: Found, optimize: bool) -> tuple[str, ...]:
-        """Run the original on the cases in a fresh session, as both results will be; its random outputs.
+    def _record(self, survey: Survey, cases: Sequence[Case], optimize: bool) -> list[tuple[bytes, ...]]:
+        """Run the original on the cases in a fresh session, as the result will be; digests of its outputs.
 
         A fresh session starts random operators anew, so all sides must run the same cases in the
-        same order. Whether outputs are random is looked into where an operator of that kind is
-        known, or where the bits differ from those of the search.
+        same order.
         """
         try:
-            self.child.open(self.original, "the original", optimize)
-            self._remember_defaults(survey)
-            digests: list[tuple[bytes, ...]] = self.child.ask("record", survey, found.cases)
+            self._open_original(survey, optimize)
+            return self.child.ask("record", survey, cases)
         except (WorkerDied, LoadError, RunError) as death:
             raise _Inconclusive(f"the original ran before, but not again: {death}") from None
-        return self._random(survey, found.cases) if survey.random or digests != found.digests else ()
 
-    def _remember_defaults(self, survey: Survey) -> None:
+    def _open_original(self, survey: Survey, optimize: bool) -> None:
+        self.child.open(self.original, "the original", optimize)
         if survey.overridable:
             names = tuple(given.name for given in survey.overridable)
             self.child.ask("remember_defaults", self.original, names)
@@ -196,9 +206,14 @@ class _Check:
             sizes = ", ".join(f"{name}={size}" for name, size in found.single[:4])
             self.notes.append(f"only one size found for {sizes}")
 
-    def _random(self, survey: Survey, cases: Sequence[Case]) -> tuple[str, ...]:
-        """Outputs in which the original differs from itself, run again in the same session."""
-        again: list[Answer] = self.child.ask("compare_with_recorded", survey, list(enumerate(cases)), ())
+    def _random(self, survey: Survey, found: Found, digests: Sequence[tuple[bytes, ...]]) -> tuple[str, ...]:
+        """Outputs in which the original differs from itself, run again in the same session.
+
+        Looked into where a random operator is known, or where the bits differ from those of the search.
+        """
+        if not survey.random and digests == found.digests:
+            return ()
+        again: list[Answer] = self.child.ask("compare_with_recorded", survey, list(enumerate(found.cases)), ())
         random = {
             output.output for answer in again if not isinstance(answer, str) for output in answer if not output.ok
         }
@@ -218,7 +233,10 @@ class _Check:
                 self._same_inputs(survey, names)
             answers: list[Answer] = self.child.ask("compare_with_recorded", survey, list(enumerate(cases)), random)
             problem = next((answer for answer in answers if isinstance(answer, str)), None)
-        except (LoadError, WorkerDied) as error:
+        except LoadError as error:
+            self._require_readable_result()
+            answers, problem = [], str(error)
+        except WorkerDied as error:
             answers, problem = [], str(error)
         if problem is None:
             return answers
@@ -227,6 +245,11 @@ class _Check:
             return None
         raise _Failed(f"{what} does not run where the original does: {problem}")
 
+    def _require_readable_result(self) -> None:
+        """A file that cannot be read is the user's business; a model that is invalid has failed."""
+        with suppress(ModelInvalid):
+            self.child.ask("require_readable", self.result)
+
     def _same_inputs(self, survey: Survey, names: tuple[str, ...]) -> None:
         lost = [given.name for given in (*survey.inputs, *survey.overridable) if given.name not in names]
         if lost and any(given.name == lost[0] for given in survey.inputs):
@@ -234,55 +257,34 @@ class _Check:
 
     def _original_fails_too(self, survey: Survey, cases: Sequence[Case], level: bool) -> bool:
         try:
-            self.child.open(self.original, "the original", level)
-            self._remember_defaults(survey)
+            self._open_original(survey, level)
             self.child.ask("record", survey, cases)
         except (LoadError, RunError, WorkerDied):
             return True
         return False
 
-    def _judge(
-        self, survey: Survey, cases: Sequence[Case], answers: Sequence[Answer], level: bool, random: tuple[str, ...]
-    ) -> None:
-        """Turn answers into runs; where one is out of its limit, measure the original's own noise first."""
-        differences = [answer for answer in answers if not isinstance(answer, str)]
-        suspicious = [i for i, outputs in enumerate(differences) if not all(output.ok for output in outputs)]
-        noise = self._noise(survey, [(i, cases[i]) for i in suspicious], random)
-        for number, (case, outputs) in enumerate(zip(cases, differences, strict=True)):
-            judged = tuple(
-                allow(output, [other[position] for other in noise.get(number, ())], level)
-                for position, output in enumerate(outputs)
-            )
-            self._note_noise(judged)
+    def _judge(self, cases: Sequence[Case], answers: Sequence[Answer], level: bool, noise: NoiseMeter) -> None:
+        """Turn answers into runs; where one is out of its limit, the original's own noise is measured first."""
+        differences = {number: answer for number, answer in enumerate(answers) if not isinstance(answer, str)}
+        judged = noise.judge(dict(enumerate(cases)), differences, level)
+        for case, outputs in zip(cases, judged, strict=True):
             self.runs.append(
-                VerifyRun(case.source, dict(case.binding), "enable-all" if level else "disable-all", judged)
+                VerifyRun(case.source, dict(case.binding), "enable-all" if level else "disable-all", outputs)
             )
 
-    def _note_noise(self, outputs: Sequence[OutputDifference]) -> None:
-        for output in outputs:
-            if output.noise and output.ok:
-                part = output.noise / output.scale if output.scale else float("inf")
-                note = f"output {output.output} is ill-conditioned"
-                if not any(note in known for known in self.notes):
-                    little = ", so the comparison says little" if part > _ILL_CONDITIONED else ""
-                    self.notes.append(f"{note}: the original moves by {output.noise:.2g} itself{little}")
-
-    def _noise(
-        self, survey: Survey, cases: Sequence[tuple[int, Case]], random: tuple[str, ...]
-    ) -> Mapping[int, list[tuple[OutputDifference, ...]]]:
-        """How the original differs from itself on these cases, see `noise.py`."""
-        measured: dict[int, list[tuple[OutputDifference, ...]]] = {number: [] for number, _ in cases}
-        if not cases:
-            return measured
-        moved = [(number, case.with_jitter(JITTER_UNITS)) for number, case in cases]
-        for optimize, variant in ((True, cases), (False, moved)):
-            try:
-                self.child.open(self.original, "the original", optimize)
-                self._remember_defaults(survey)
-                answers: list[Answer] = self.child.ask("compare_with_recorded", survey, list(variant), random)
-            except (LoadError, WorkerDied):
-                continue  # what cannot be measured allows nothing
-            for (number, _), answer in zip(variant, answers, strict=True):
-                if not isinstance(answer, str):
-                    measured[number].append(answer)
-        return measured
+    def _note_noise(self) -> None:
+        """Name the outputs that passed only because the original itself moves, and on how many runs."""
+        compared: dict[str, list[OutputDifference]] = {}
+        for output in (output for run in self.runs for output in run.outputs):
+            compared.setdefault(output.output, []).append(output)
+        for name, outputs in compared.items():
+            noisy = [output for output in outputs if output.noise and output.ok]
+            if not noisy:
+                continue
+            where = "" if len(noisy) == len(outputs) else f" on {len(noisy)} of {len(outputs)} runs"
+            moves = max(output.noise for output in noisy)
+            blind = all(output.noise > _ILL_CONDITIONED * output.scale for output in outputs)
+            little = ", so the comparison says little" if blind else ""
+            self.notes.append(
+                f"output {name} is ill-conditioned{where}: the original moves by {moves:.2g} itself{little}"
+            )

@@ -15,10 +15,12 @@ from typing import Any, cast
 import numpy as np
 import onnx
 
+from ncgopt.model import load
 from ncgopt.report import OutputDifference
 from ncgopt.runtime.session import Array, RunError, Session, Value, open_session
 from ncgopt.runtime.stage import stage
 from ncgopt.settings import VerifySettings
+from ncgopt.verify import nudge
 from ncgopt.verify.cases import Case, Trial
 from ncgopt.verify.compare import compare_outputs
 from ncgopt.verify.feeds import TooLarge, jittered, make_feeds, perturbed
@@ -46,10 +48,25 @@ def release() -> None:
     _state.defaults.clear()
 
 
+def close() -> None:
+    """Close the session, and with it the files it has open."""
+    _state.session = None
+
+
+def require_readable(path: Path) -> None:
+    """Raise what `ncgopt.model.load` says against a file; ONNX Runtime's own words help nobody there."""
+    stage(f"reading {path.name}")
+    load(path)
+
+
 def survey_of(path: Path) -> Survey:
-    """What the model at `path` expects, see `survey.py`."""
+    """What the model at `path` expects, see `survey.py`; ModelInvalid where it contradicts itself."""
     stage("reading the original")
-    return survey(path)
+    try:
+        return survey(path)
+    except (ValueError, LookupError):
+        require_readable(path)
+        raise
 
 
 def sizes_in_feeds(path: Path, wanted: Survey) -> dict[str, int]:
@@ -77,6 +94,13 @@ def remember_defaults(path: Path, names: Sequence[str]) -> None:
         if tensor.name in names:
             content = cast(Any, onnx.numpy_helper).to_array(tensor, base_dir=str(path.absolute().parent))
             _state.defaults[tensor.name] = content
+
+
+def write_nudged(path: Path, folder: Path, seed: int) -> Path | None:
+    """Write a copy with its weights moved, see `nudge.py`; None where the model is too large for that."""
+    _state.session = None
+    stage("moving the weights of the original by rounding errors")
+    return nudge.write_nudged(path, folder, seed)
 
 
 def attempt(expected: Survey, case: Case) -> Trial:

@@ -14,8 +14,8 @@ implement and that are counted in elements, never granted wholesale:
   accepted in `EIGHT_BIT_FRACTION` of the elements.
 - Integer outputs that follow from comparing floats (ArgMax, TopK, NonMaxSuppression, Greater)
   flip on ties. Differing elements are accepted as far as the original itself flips as often (up
-  to `NOISE_FACTOR` times) when ONNX Runtime optimizes it or its inputs move by a few units in
-  the last place. Where the original is decided, one flip is a failure.
+  to `NOISE_FACTOR` times) when ONNX Runtime optimizes it, or its inputs or weights move by units
+  in the last place. Where the original is decided, one flip is a failure.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ EIGHT_BIT = ("int8", "uint8")
 EIGHT_BIT_FRACTION = 0.01
 
 # An ill-conditioned model may differ by so many times what ONNX Runtime's own optimizations, or
-# rounding its inputs, make it differ from itself.
+# rounding its inputs or weights, make it differ from itself; see `noise.py`.
 NOISE_FACTOR = 2.0
 
 # A slice of an output (all boxes, all scores of one class) is held to its own scale where it has

@@ -3,6 +3,7 @@
 import _thread
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -76,6 +77,15 @@ def test_timeout_kills(worker):
     assert worker.call(f"{HERE}:twice", 1) == 2
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own handler for Ctrl-C: processes that a shell starts in the background inherit none."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_interrupt_in_the_parent_kills_the_child(worker):
     process = worker.call("os:getpid")
     timer = threading.Timer(0.3, _thread.interrupt_main)

@@ -41,6 +41,11 @@ def domain(write):
             Index(7),
         ),
         (
+            "(float[N] x) => (float[1,N,4] y) <float[7,4] t, int64[2] s = {1, -1}> "
+            "{ i = Cast<to=7>(x) r = Reshape(i, s) y = Gather(t, r) }",
+            Index(7),
+        ),
+        (
             "(int64[N] x) => (float[N,4] y) <float[7,4] t, int64 two = {2}> { s = Add(x, two) y = Gather(t, s) }",
             Index(7, -2),
         ),

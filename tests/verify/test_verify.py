@@ -7,9 +7,7 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from ncgopt.errors import InputUnreadable, Unavailable, Usage
-from ncgopt.runtime.process import Worker
-from ncgopt.settings import VerifySettings
+from ncgopt.errors import Usage
 from ncgopt.verify import verify
 
 NEG = "g (float[N] x) => (float[N] y) { y = Neg(x) }"
@@ -109,6 +107,14 @@ def test_dimensions_that_depend_on_each_other(check):
     assert all(len({b[name] for b in bindings(outcome)}) >= 2 for name in ("batch", "past", "new", "total"))
 
 
+def test_multiples_that_a_reshape_demands(check):
+    text = "g (float[N,H] x) => (float[N,P,8] y) <int64[3] s = {0, -1, 8}> { y = Reshape(x, s) }"
+    outcome = check(text)
+    assert outcome.status == "passed"
+    assert all(binding["H"] % 8 == 0 for binding in bindings(outcome))
+    assert all(len({binding[name] for binding in bindings(outcome)}) >= 2 for name in "NH")
+
+
 def test_one_size_only_is_said(check):
     text = "g (float[1,K] x) => (float[1,3] y) <int64[2] s = {5, 3}> { w = ConstantOfShape(s) y = MatMul(x, w) }"
     outcome = check(text)
@@ -167,56 +173,22 @@ def test_ill_conditioned_model_gets_twice_its_own_noise_and_no_more(check):
     outcome = check(original, text % "s = Mul(x, b) t = Mul(s, a)")
     assert outcome.status == "passed"
     assert "ill-conditioned" in outcome.reason
-    assert "says little" in outcome.reason
+    assert "says little" not in outcome.reason  # on small data it does say something
     assert outcome.worst.noise > 0
     assert check(original, text % "s = Mul(x, a) t = Add(s, b)").status == "failed"
+
+
+def test_chaotic_output_is_said_to_prove_little(check):
+    text = "g (float[64] x) => (float[64] y) <float a = {100030.1}, float b = {99970.3}> { %s y = Sin(t) }"
+    outcome = check(text % "s = Mul(x, a) t = Mul(s, b)", text % "s = Mul(x, b) t = Mul(s, a)")
+    assert outcome.status == "passed"
+    assert "says little" in outcome.reason
 
 
 def test_tie_is_no_excuse_for_another_answer(check):
     text = "g (float[1,9] x) => (int64[1,1] y) { y = %s<axis=1>(x) }"
     assert check(text % "ArgMax").status == "passed"
     assert check(text % "ArgMax", text % "ArgMin").status == "failed"
-
-
-@pytest.mark.parametrize(
-    ("result", "reason"),
-    [
-        ("g (float[N] x) => (float[N] y) { y = odd.Strange(x) }", "the result with optimizations off does not run"),
-        (
-            "g (float[N] x) => (float[N] y) <int64[1] s = {7}> { y = Reshape(x, s) }",
-            "does not run where the original does",
-        ),
-        ("g (float[N] z) => (float[N] y) { y = Neg(z) }", "no input x"),
-        ("g (float[N] x) => (float[N] z) { z = Neg(x) }", "output y is missing"),
-    ],
-)
-def test_result_that_does_not_do_its_part(check, result, reason):
-    outcome = check(NEG, result)
-    assert outcome.status == "failed"
-    assert reason in outcome.reason
-
-
-def test_unknown_operator_in_the_original_asks_for_its_library(check):
-    outcome = check("g (float[N] x) => (float[N] y) { y = odd.Strange(x) }")
-    assert outcome.status == "inconclusive"
-    assert "odd::Strange" in outcome.reason
-    assert "--custom-ops" in outcome.reason
-
-
-def test_original_that_refuses_everything(check):
-    outcome = check("g (float[2] x) => (float[3] y) <int64[1] s = {3}> { y = Reshape(x, s) }")
-    assert outcome.status == "inconclusive"
-    assert "refused all data" in outcome.reason
-
-
-def test_time_is_limited(check):
-    text = """g (float[400,400] x) => (float[400,400] y) <int64 n = {100000}, bool go = {1}> {
-        y = Loop(n, go, x) <body = b (int64 i, bool c, float[400,400] v) => (bool d, float[400,400] w) {
-            d = Identity(c) w = MatMul(v, x) }> }"""
-    outcome = check(text, timeout=3.0)
-    assert outcome.status == "inconclusive"
-    assert "given up after 3 s" in outcome.reason
-    assert outcome.seconds < 20
 
 
 def test_user_feeds_are_used_and_checked(check, tmp_path):
@@ -235,9 +207,9 @@ def test_user_feeds_are_used_and_checked(check, tmp_path):
 
 def test_user_feeds_rescue_a_model_that_takes_no_generated_data(check, tmp_path):
     feeds = tmp_path / "mine.npz"
-    np.savez(feeds, x=np.int64([1234567]))
-    text = """g (int64[1] x) => (float[P] y) <int64[1] a = {1234000}, int64[1] b = {567}> {
-        m = Abs(x) s = Add(a, b) t = ConstantOfShape(s) y = Reshape<allowzero=1>(t, m) }"""
+    np.savez(feeds, x=np.int64([1234560]))
+    text = """g (int64[1] x) => (float[P] y) <int64[1] s = {1234567}, int64 seven = {7}> {
+        m = Add(x, seven) t = ConstantOfShape(s) y = Reshape(t, m) }"""
     assert check(text).status == "inconclusive"
     assert check(text, feeds=(feeds,)).status == "passed"
 
@@ -262,50 +234,3 @@ def test_external_data_on_both_sides(write, worker, tmp_path):
     assert outcome.status == "passed", outcome.reason
     (tmp_path / "two" / "w.bin").write_bytes(np.ones((4, 4), np.float32).tobytes())
     assert verify(*paths, worker=worker).status == "failed"
-
-
-def test_errors_of_the_user_are_raised(check, tmp_path, write):
-    path = write(NEG)
-    with pytest.raises(InputUnreadable, match="no such file"):
-        verify(path, tmp_path / "missing.onnx")
-    with pytest.raises(InputUnreadable, match="is a directory"):
-        verify(tmp_path, path)
-    with pytest.raises(Unavailable, match="Nowhere"):
-        check(NEG, providers=("NowhereExecutionProvider",))
-
-
-class CrashingWorker(Worker):
-    """A worker whose child is struck down whenever it is asked something about a model of that name."""
-
-    def __init__(self, when):
-        super().__init__()
-        self.when = when
-
-    def call(self, function, *args, timeout=None):
-        if self.when(function, args):
-            return super().call("ctypes:string_at", 0, timeout=timeout)
-        return super().call(function, *args, timeout=timeout)
-
-
-def test_crash_while_loading_the_result_is_its_failure(write):
-    with CrashingWorker(lambda function, args: "open_model" in function and "result" in args[1]) as worker:
-        outcome = verify(write(NEG), write(NEG, "result"), worker=worker)
-    assert outcome.status == "failed"
-    assert "native crash" in outcome.reason
-
-
-def test_crash_of_the_original_on_some_data_is_a_refusal(write):
-    def when(function, args):
-        return function.endswith(":attempt") and dict(args[1].binding)["N"] == 3
-
-    with CrashingWorker(when) as worker:
-        outcome = verify(write(NEG), write(NEG, "result"), worker=worker)
-    assert outcome.status == "passed"
-    assert all(binding["N"] != 3 for binding in bindings(outcome))
-
-
-def test_crash_of_the_original_on_all_data_is_inconclusive(write):
-    with CrashingWorker(lambda function, _: function.endswith(":attempt")) as worker:
-        outcome = verify(write(NEG), write(NEG, "result"), VerifySettings(timeout=60), worker=worker)
-    assert outcome.status == "inconclusive"
-    assert "native crash" in outcome.reason
