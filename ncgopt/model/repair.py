@@ -15,6 +15,7 @@ import onnx
 import onnx.defs
 
 from ncgopt.errors import ModelInvalid
+from ncgopt.model.texts import repair_texts
 from ncgopt.report import Repair
 
 _MAIN = "main graph"
@@ -24,12 +25,14 @@ def repair(proto: onnx.ModelProto) -> list[Repair]:
     """Repair the model in place; one entry per repair.
 
     Raises:
-        ModelInvalid: the graph is empty or cyclic, or imports no operator set at all.
+        ModelInvalid: the graph is empty or cyclic, imports no operator set at all, or names an input
+            or output with bytes that are no text.
     """
     graph = proto.graph
     if not graph.node and not graph.output:
         raise ModelInvalid("the graph is empty")
     return [
+        *repair_texts(proto),
         *_repeated_imports(proto),
         *_missing_imports(proto),
         *_unnamed_initializers(graph),

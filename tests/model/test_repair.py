@@ -180,6 +180,29 @@ def test_refused(name: str) -> None:
             run(proto)
 
 
+def scrambled(proto: onnx.ModelProto, text: str) -> onnx.ModelProto:
+    """The model with bytes that are no UTF-8 for every occurrence of `text`."""
+    return onnx.ModelProto.FromString(proto.SerializeToString().replace(text.encode(), b"\xff" * len(text)))
+
+
+def test_texts_that_are_no_utf8() -> None:
+    inner = [node("Neg", ["x"], ["QQQ"], name="QQQ", doc_string="QQQ"), node("Abs", ["QQQ"], ["y"], domain="ai.onnx")]
+    proto = scrambled(model(inner), "QQQ")
+    loaded = from_proto(proto)
+    written = to_proto(loaded.model)
+    assert {repair.kind for repair in loaded.repairs} == {"text-not-utf8"}
+    assert written.graph.node[0].doc_string == r"\xff\xff\xff"
+    assert [*written.graph.node[1].input] == [*written.graph.node[0].output]
+    np.testing.assert_array_equal(run(written)[0], run(proto)[0])
+    assert from_proto(written).repairs == []
+
+
+def test_a_name_of_the_interface_that_is_no_utf8() -> None:
+    proto = model([node("Neg", ["x"], ["QQQ"])], outputs=[value("QQQ")])
+    with pytest.raises(ModelInvalid, match="the name of output 0 is no UTF-8 text"):
+        from_proto(scrambled(proto, "QQQ"))
+
+
 def test_sorting_is_stable() -> None:
     """Nodes move no further than their inputs demand."""
     names = ["c", "a", "b"]
