@@ -51,6 +51,22 @@ def per_channel(value: ir.Value | None, shape: shapes.Shape, axis: int) -> Array
     return np.broadcast_to(array.reshape(-1).astype(np.float64), (channels,))
 
 
+def vector(value: ir.Value | None, size: int) -> Array | None:
+    """A constant of shape `[size]` in float64; None for anything else.
+
+    An Expand of one constant number counts as well: folding leaves it where it would make the file
+    larger, and exporters write the zero bias of a convolution that way.
+    """
+    if value is None or shapes.static(value) != (size,):
+        return None
+    array = constants.constant(value)
+    if array is not None:
+        return array.astype(np.float64)
+    expand = uses.producer(value, "Expand")
+    number = constants.scalar(uses.input_of(expand, 0)) if expand is not None else None
+    return np.full(size, float(number)) if number is not None else None
+
+
 @dataclass(frozen=True)
 class BatchNorm:
     """A BatchNormalization whose parameters are constants: `out = x * factor + addend` per channel (axis 1).

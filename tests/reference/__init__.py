@@ -7,6 +7,7 @@ from reference.batch_normalization import BatchNormalization
 from reference.conv_transpose import ConvTranspose
 from reference.dropout import Dropout
 from reference.fused_gemm import FusedGemm
+from reference.gelu import FastGelu, Gelu
 
-CONTRIB = [FusedGemm]
+CONTRIB = [FastGelu, FusedGemm, Gelu]
 CORRECTED = [BatchNormalization, ConvTranspose, Dropout]

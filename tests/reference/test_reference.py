@@ -20,6 +20,9 @@ g (float[2, 5] x, float[3, 2] w, float[3] b) => (float[5, 3] y)
 {{ y = com.microsoft.FusedGemm<activation = "{activation}", activation_alpha = 0.5, activation_beta = 0.25,
        alpha = 2.0, beta = -1.0, transA = 1, transB = 1>(x, w, b) }}"""
 
+GELU = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+g (float[3, 40] x) => (float[3, 40] y) {{ y = com.microsoft.{operator}(x) }}"""
+
 
 def assert_agree(text: str) -> None:
     model = onnx.parser.parse_model(text)
@@ -45,3 +48,8 @@ def test_batch_normalization_in_inference(opset):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_fused_gemm(activation):
     assert_agree(FUSED_GEMM.format(activation=activation))
+
+
+@pytest.mark.parametrize("operator", ["Gelu", "FastGelu"])
+def test_gelu(operator):
+    assert_agree(GELU.format(operator=operator))

@@ -7,5 +7,25 @@ from typing import Any
 from ncgopt.rewrite.rule import Rule
 from ncgopt.rules.activation.eliminate_noop_clip import EliminateNoopClip
 from ncgopt.rules.activation.eliminate_noop_relu import EliminateNoopRelu
+from ncgopt.rules.activation.fuse_clips import FuseClips
+from ncgopt.rules.activation.fuse_gelu import FuseGelu
+from ncgopt.rules.activation.fuse_gelu_for_onnxruntime import FuseGeluForOnnxruntime
+from ncgopt.rules.activation.fuse_hard_sigmoid import FuseHardSigmoid
+from ncgopt.rules.activation.fuse_hard_swish_into_hard_sigmoid import FuseHardSwishIntoHardSigmoid
+from ncgopt.rules.activation.fuse_relu_clip import FuseReluClip
+from ncgopt.rules.activation.fuse_sigmoid import FuseSigmoid
+from ncgopt.rules.activation.fuse_silu import FuseSilu
 
-RULES: tuple[Rule[Any], ...] = (EliminateNoopRelu(), EliminateNoopClip())
+# Removing comes before fusing: what does nothing should go, not be merged into a neighbour.
+RULES: tuple[Rule[Any], ...] = (
+    EliminateNoopRelu(),
+    EliminateNoopClip(),
+    FuseClips(),
+    FuseReluClip(),
+    FuseGeluForOnnxruntime(),  # before FuseGelu: where the target allows it, its FastGelu is faster
+    FuseGelu(),
+    FuseHardSigmoid(),
+    FuseHardSwishIntoHardSigmoid(),
+    FuseSigmoid(),
+    FuseSilu(),
+)

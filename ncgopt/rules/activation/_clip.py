@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import cast
 
+import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
@@ -20,7 +21,8 @@ class Bound:
 
     Attributes:
         number: what it clips at; an infinity where it is left out.
-        value: the constant input that holds the number; None before opset 11 and where it is left out.
+        value: the constant input that holds the number; None before opset 11, where it is left out,
+            and where no input holds it yet.
         absent: whether it is left out. Not the same as an infinity: ONNX Runtime then clips at the
             largest finite number of the type.
     """
@@ -38,8 +40,17 @@ class Bounds:
     high: Bound
 
     def apply(self, bound: Bound) -> Bound:
-        """`bound` clipped into these bounds; on a tie the one that is left out, which clips no less."""
-        return _smaller(_larger(bound, self.low), self.high)
+        """`bound` clipped into these bounds; where two are equal, the one that is left out, as that clips more."""
+        larger = _on_tie(bound, self.low) if bound.number == self.low.number else max(bound, self.low, key=_number)
+        return _on_tie(larger, self.high) if larger.number == self.high.number else min(larger, self.high, key=_number)
+
+    def after(self, inner: Bounds) -> Bounds:
+        """The bounds of the one Clip that does what clipping at `inner` and then at these does.
+
+        Clipping is non-decreasing and moves what lies between the bounds nowhere, so that two in a row
+        clip at what the second makes of the first one's bounds, also where the two do not overlap.
+        """
+        return Bounds(self.apply(inner.low), self.apply(inner.high))
 
 
 def bounds(clip: ir.Node) -> Bounds | None:
@@ -54,10 +65,23 @@ def bounds(clip: ir.Node) -> Bounds | None:
 
 
 def clip(tape: Tape, x: ir.Value, found: Bounds, name: str | None) -> ir.Value:
-    """Record a Clip in the form that belongs to the opset in force."""
+    """Record a Clip in the form that belongs to the opset in force.
+
+    Raises:
+        ValueError: a bound has to become a constant, and the element type of x is not known.
+    """
     if tape.opsets.get("", 1) < INPUTS_SINCE:
         return tape.op("Clip", [x], {"min": float(found.low.number), "max": float(found.high.number)}, name=name)
-    return tape.op("Clip", [x, found.low.value, found.high.value], name=name)
+    return tape.op("Clip", [x, _operand(tape, x, found.low), _operand(tape, x, found.high)], name=name)
+
+
+def _operand(tape: Tape, x: ir.Value, bound: Bound) -> ir.Value | None:
+    if bound.value is not None or bound.absent:
+        return bound.value
+    dtype = facts.dtype(x)
+    if dtype is None:
+        raise ValueError("the element type of a bound is not known")
+    return tape.constant(np.array(bound.number, dtype.numpy()))
 
 
 def _attribute(node: ir.Node, name: str) -> Bound | None:
@@ -78,13 +102,9 @@ def _is_plain(number: float | int) -> bool:
     return not math.isnan(number) and not (number == 0 and math.copysign(1, number) < 0)
 
 
-def _larger(a: Bound, b: Bound) -> Bound:
-    if a.number == b.number:
-        return a if a.absent else b
-    return a if a.number > b.number else b
+def _number(bound: Bound) -> float | int:
+    return bound.number
 
 
-def _smaller(a: Bound, b: Bound) -> Bound:
-    if a.number == b.number:
-        return a if a.absent else b
-    return a if a.number < b.number else b
+def _on_tie(a: Bound, b: Bound) -> Bound:
+    return a if a.absent or (a.value is not None and not b.absent) else b

@@ -9,7 +9,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
-from ncgopt.facts.affine import producer_beside
+from ncgopt.facts.affine import producer_beside, vector
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import rounded
 from ncgopt.rewrite import Tape
@@ -40,8 +40,8 @@ class Convolution:
     @functools.cached_property
     def addend(self) -> Array:
         """The bias in float64, `[channels]`; zeros where there is none."""
-        array = facts.constant(self.bias)
-        return np.zeros(self.channels) if array is None else array.astype(np.float64)
+        known = vector(self.bias, self.channels)
+        return np.zeros(self.channels) if known is None else known
 
     @functools.cached_property
     def weights(self) -> Array | None:
@@ -94,7 +94,7 @@ def convolution_at(value: ir.Value | None, root: ir.Node, *op_types: str) -> Con
     if x is None or weight is None or group is None or sizes is None or len(sizes) < 3 or 0 in sizes:
         return None
     channels = sizes[0] if node.op_type == "Conv" else sizes[1] * group
-    if bias is not None and not (facts.is_constant(bias) and facts.static(bias) == (channels,)):
+    if bias is not None and vector(bias, channels) is None:
         return None
     known = facts.shape(node.outputs[0])
     batch, *spatial = (
