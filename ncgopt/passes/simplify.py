@@ -11,6 +11,7 @@ import onnx_ir as ir
 
 from ncgopt import model as models
 from ncgopt.errors import Unavailable
+from ncgopt.facts.marks import take_notes
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.rule import Claim
 from ncgopt.rewrite.session import Session, all_graphs
@@ -45,11 +46,35 @@ class Simplify(Pass):
             _read_external(simplified)
         if _outline(simplified) == _outline(model) or not session.spend(self.name, "the whole graph"):
             return 0
+        _declare_as(model.graph, simplified.graph)
         model.graph = simplified.graph
         model.functions.clear()
         model.functions.update(simplified.functions)
         session.adopt(model)
         return 1
+
+
+def _declare_as(old: ir.Graph, new: ir.Graph) -> None:
+    """Give inputs and outputs of `new` the declarations of `old`.
+
+    onnxsim writes the sizes that it infers over declared symbolic ones and drops metadata. Whether
+    the model still keeps what it declares is for verification to show.
+
+    Raises:
+        Unavailable: they have other names, or another order.
+    """
+    for kind, before, after in (("inputs", old.inputs, new.inputs), ("outputs", old.outputs, new.outputs)):
+        if [v.name for v in before] != [v.name for v in after]:
+            raise Unavailable(f"simplify: onnxsim changed the {kind} of the model; leave this pass out")
+        for declared, value in zip(before, after, strict=True):
+            value.type, value.shape, value.doc_string = declared.type, declared.shape, declared.doc_string
+            value.metadata_props.clear()
+            value.metadata_props.update(declared.metadata_props)
+            value.meta.clear()
+            take_notes(declared, value)
+    new.name, new.doc_string = old.name, old.doc_string
+    new.metadata_props.clear()
+    new.metadata_props.update(old.metadata_props)
 
 
 def _read_external(model: ir.Model) -> None:
