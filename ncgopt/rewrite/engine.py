@@ -52,11 +52,19 @@ class Engine:
                 rules undo each other without end.
         """
         session = Session.of(model)
-        facts.forget()
         fired: Counter[str] = Counter()
+        ceiling = 20 * sum(1 for _ in all_nodes(model)) + 1000
+        # The worklist follows a change to its neighbours; what became known further away, the next round sees.
+        while self._round(model, session, fired, ceiling):
+            pass
+        return fired
+
+    def _round(self, model: ir.Model, session: Session, fired: Counter[str], ceiling: int) -> bool:
+        """Visit every node, and again those next to a change; whether anything fired."""
+        facts.forget()
+        before = fired.total()
         queue = deque(all_nodes(model))
         queued = set(queue)
-        ceiling = 20 * len(queue) + 1000
         opsets = _opsets_by_graph(model)
         while queue and not session.exhausted:
             node = queue.popleft()
@@ -74,7 +82,7 @@ class Engine:
                 if other not in queued and other.graph is not None:
                     queued.add(other)
                     queue.append(other)
-        return fired
+        return fired.total() > before and not session.exhausted
 
     def _visit(
         self, node: ir.Node, session: Session, opsets: dict[ir.Graph, dict[str, int]]

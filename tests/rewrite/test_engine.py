@@ -177,6 +177,24 @@ def test_rules_that_undo_each_other_end_in_an_error():
         Engine([Back(), Forth()], Target.ONNX).run(model)
 
 
+def test_what_becomes_possible_far_away_is_done_too():
+    class OnceAbsIsGone(Bypass):
+        """`Exp(x)` becomes `x`, but only where no Abs is left."""
+
+        name = "once-abs-is-gone"
+        root = "Exp"
+
+        def match(self, node):
+            return None if any(n.op_type == "Abs" for n in node.graph) else Found(node.inputs[0])
+
+    model = load(
+        "g (float[2] x, float[2] z) => (float[2] y, float[2] w) { a = Exp(x)  y = Neg(a)  b = Abs(z)  w = Neg(b) }"
+    )
+    rules = ApplyRules((OnceAbsIsGone(), Bypass()))
+    rules(model)
+    assert rules.fired == {"bypass": 1, "once-abs-is-gone": 1}
+
+
 def test_the_budget_ends_the_work():
     model = load("g (float[2] x) => (float[2] y) { a = Abs(x)  b = Abs(a)  y = Abs(b) }")
     session = Session(model, limit=2)
