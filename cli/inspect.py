@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,23 +15,30 @@ from . import options, render
 
 if TYPE_CHECKING:
     from ncgopt.cost import GraphCost
+    from ncgopt.facts.coverage import Coverage, Lost
     from ncgopt.inspect import Inspection
+
+_MAX_LOST = 20
 
 
 @click.command("inspect")
 @click.argument("model", type=options.PATH)
 @options.bind("Size of a symbolic dimension, for the FLOPs; those left out count as 1.")
 @click.option("--trust-links", is_flag=True, help="Accept external data behind links.")
+@click.option("--facts", is_flag=True, help="How much can be proven about types and shapes, and where it ends.")
 @options.FORMAT
-def command(model: Path, bind: dict[str, int], trust_links: bool, format_: str) -> None:
+def command(model: Path, bind: dict[str, int], trust_links: bool, facts: bool, format_: str) -> None:
     """Show operators, weights, interface, FLOPs and bytes of MODEL. Nothing is run.
 
     A multiply-add counts as 2 FLOPs. Operators whose FLOPs are not known are listed as unknown and
     are not part of the sum.
+
+    With --facts: the share of computed values whose shape is known in full (sizes, symbols or
+    expressions over symbols), and the values where that knowledge is lost first.
     """
     import ncgopt
 
-    inspection = ncgopt.inspect(model, bind, trust_links=trust_links)
+    inspection = ncgopt.inspect(model, bind, trust_links=trust_links, facts=facts)
     if format_ == "json":
         click.echo(to_json({"schema_version": SCHEMA_VERSION, **vars(inspection)}))
         return
@@ -58,6 +66,7 @@ def _show(screen: render.Screen, found: Inspection) -> None:
         *(("metadata", f"{key}={value}") for key, value in found.metadata.items()),
         *(("repair", f"{repair.kind}: {repair.where}: {repair.detail}") for repair in found.repairs),
         *_cost_pairs(screen, cost),
+        *(_fact_pairs(screen, found.facts) if found.facts is not None else ()),
     ]
     screen.pairs(pairs)
     screen.line()
@@ -73,6 +82,9 @@ def _show(screen: render.Screen, found: Inspection) -> None:
         for name, one in cost.operators.items()
     ]
     screen.table(("operator", "nodes", "flops", "bytes moved", "weights", "unknown"), rows)
+    if found.facts is not None and found.facts.lost:
+        screen.line()
+        screen.table(("lost", "value", "known shape", "operator", "node", "cause"), _lost_rows(found.facts.lost))
 
 
 def _cost_pairs(screen: render.Screen, cost: GraphCost) -> list[tuple[str, str]]:
@@ -83,3 +95,32 @@ def _cost_pairs(screen: render.Screen, cost: GraphCost) -> list[tuple[str, str]]
         ("bytes moved", screen.bytes(cost.bytes_moved)),
         *(("note", note) for note in cost.notes),
     ]
+
+
+def _fact_pairs(screen: render.Screen, found: Coverage) -> list[tuple[str, str]]:
+    def share(known: int, total: int) -> str:
+        percent = 100 * known / total if total else 100.0
+        return f"{percent:.2f} % ({screen.count(known)} of {screen.count(total)})"
+
+    return [
+        ("known shapes", share(found.shapes, found.values)),
+        ("known types", share(found.types, found.values)),
+        ("known contents", share(found.contents, found.small_integers) + " of small integer tensors"),
+    ]
+
+
+def _lost_rows(lost: Sequence[Lost]) -> list[Sequence[str]]:
+    rows: list[Sequence[str]] = [
+        (
+            one.what,
+            one.value,
+            "?" if one.shape is None else f"[{','.join(str(dim) for dim in one.shape)}]",
+            one.operator,
+            one.node or "-",
+            one.cause,
+        )
+        for one in lost[:_MAX_LOST]
+    ]
+    if len(lost) > _MAX_LOST:
+        rows.append(("...", f"and {len(lost) - _MAX_LOST} more; --format json has all", "", "", "", ""))
+    return rows

@@ -74,13 +74,16 @@ def verify(original: str | Path, result: str | Path, settings: VerifySettings | 
     return dataclasses.replace(outcome, status="failed", reason="the interfaces differ", interface=broken)
 
 
-def inspect(model: str | Path, bind: dict[str, int] | None = None, *, trust_links: bool = False) -> Inspection:
+def inspect(
+    model: str | Path, bind: dict[str, int] | None = None, *, trust_links: bool = False, facts: bool = False
+) -> Inspection:
     """Describe a model without running it: operators, weights, interface and cost.
 
     Args:
         model: path of the .onnx file.
         bind: sizes of symbolic dimensions, for the cost; those left out count as 1.
         trust_links: accept external data behind links that leave the model's folder.
+        facts: also say how much can be proven about types, shapes and small integer contents.
 
     Raises:
         ncgopt.errors.InputUnreadable: the file is missing, damaged or no model.
@@ -88,7 +91,7 @@ def inspect(model: str | Path, bind: dict[str, int] | None = None, *, trust_link
     """
     from ncgopt.inspect import inspect as describe
 
-    return describe(Path(model), bind or {}, trust_links=trust_links)
+    return describe(Path(model), bind or {}, trust_links=trust_links, with_facts=facts)
 
 
 def __getattr__(name: str) -> str:

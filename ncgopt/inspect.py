@@ -10,7 +10,9 @@ from typing import Any, cast
 import onnx
 import onnx_ir as ir
 
+from ncgopt import facts
 from ncgopt.cost import GraphCost, graph_cost
+from ncgopt.facts.coverage import Coverage, coverage
 from ncgopt.model import Contract, load, stats
 from ncgopt.report import ModelStats, Repair
 from ncgopt.runtime import Worker, WorkerDied
@@ -73,6 +75,7 @@ class Inspection:
         metadata: the model's metadata.
         repairs: what ONNX Runtime tolerates and the standard forbids.
         cost: FLOPs and bytes at the given bindings.
+        facts: how much of it ncgopt sees through; None where that was not asked for.
     """
 
     model: str
@@ -89,15 +92,17 @@ class Inspection:
     metadata: Mapping[str, str]
     repairs: tuple[Repair, ...]
     cost: GraphCost
+    facts: Coverage | None = None
 
 
-def inspect(path: Path, bind: Mapping[str, int], *, trust_links: bool = False) -> Inspection:
+def inspect(path: Path, bind: Mapping[str, int], *, trust_links: bool = False, with_facts: bool = False) -> Inspection:
     """Describe the model at `path`.
 
     Args:
         path: an ONNX file.
         bind: sizes of symbolic dimensions, for the cost; those left out count as 1.
         trust_links: accept external data behind links that leave the model's folder.
+        with_facts: also say what can be proven about the values, which takes a few seconds on a large model.
 
     Raises:
         InputUnreadable: the file is missing, damaged or no model.
@@ -122,7 +127,13 @@ def inspect(path: Path, bind: Mapping[str, int], *, trust_links: bool = False) -
         metadata=dict(model.metadata_props),
         repairs=tuple(loaded.repairs),
         cost=graph_cost(model, bind),
+        facts=_coverage(model) if with_facts else None,
     )
+
+
+def _coverage(model: ir.Model) -> Coverage:
+    facts.trust_inputs(model.graph)
+    return coverage(model)
 
 
 def complaints(path: Path, worker: Worker) -> list[str]:

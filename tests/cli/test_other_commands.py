@@ -84,6 +84,21 @@ def test_inspect_names_external_data(ncgopt, tmp_path):
     assert found["external_data"] == [{"location": "b.data", "bytes": 256}]
 
 
+def test_inspect_says_what_can_be_proven(ncgopt, tmp_path):
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 21]> '
+        "g (float[N] x, int64[1] t) => (float[M] y) { a = Relu(x) y = Reshape(a, t) }"
+    )
+    onnx.save(model, tmp_path / "a.onnx")
+    plain = ncgopt("inspect", tmp_path / "a.onnx").out
+    assert "known shapes" not in plain
+    words = [line.split() for line in ncgopt("inspect", tmp_path / "a.onnx", "--facts").out.splitlines()]
+    assert ["known", "types", "100.00", "%", "(2", "of", "2)"] in words
+    found = json.loads(ncgopt("inspect", tmp_path / "a.onnx", "--facts", "--format", "json").out)
+    assert found["facts"]["values"] == 2
+    assert json.loads(ncgopt("inspect", tmp_path / "a.onnx", "--format", "json").out)["facts"] is None
+
+
 def test_check_finds_what_optimize_would_do(ncgopt, dense, tmp_path):
     before = sorted(tmp_path.iterdir())
     outcome = ncgopt("check", dense)
