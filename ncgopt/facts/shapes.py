@@ -17,7 +17,7 @@ from typing import cast
 import onnx
 import onnx_ir as ir
 
-from ncgopt.facts import attributes, constants, contrib
+from ncgopt.facts import attributes, constants, contrib, contrib_quantized
 from ncgopt.facts.marks import mark_of
 from ncgopt.facts.types import UNKNOWN, Dim, Shape, ValueType, from_proto, to_proto
 
@@ -201,6 +201,9 @@ def _outputs(node: ir.Node) -> list[ValueType]:
         return _of_subgraphs(node)
     if any(a.is_ref() for a in node.attributes.values()):
         return [UNKNOWN] * len(node.outputs)
+    quantized = contrib_quantized.output_type(node, lambda value: _cached(value) or UNKNOWN)
+    if quantized is not None:
+        return [quantized, *[UNKNOWN] * (len(node.outputs) - 1)]
     node_proto, schema = contrib.as_standard(node), None
     if node_proto is None:
         schema = attributes.schema_of(node)

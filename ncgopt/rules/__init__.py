@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from ncgopt.rewrite.rule import Rule
-from ncgopt.rules import activation, algebra, convolution, linear, normalization, shape
+from ncgopt.rules import activation, algebra, convolution, linear, normalization, quantized, shape
 
 RULES: tuple[Rule[Any], ...] = (
     *shape.RULES,
@@ -18,6 +18,7 @@ RULES: tuple[Rule[Any], ...] = (
     *convolution.RULES,
     *linear.RULES,
     *activation.RULES,
+    *quantized.RULES,
 )
 
 __all__ = ["RULES"]

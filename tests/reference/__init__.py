@@ -8,6 +8,7 @@ from reference.conv_transpose import ConvTranspose
 from reference.dropout import Dropout
 from reference.fused_gemm import FusedGemm
 from reference.gelu import FastGelu, Gelu
+from reference.integer_matmul import DynamicQuantizeMatMul, MatMulIntegerToFloat
 
-CONTRIB = [FastGelu, FusedGemm, Gelu]
+CONTRIB = [DynamicQuantizeMatMul, FastGelu, FusedGemm, Gelu, MatMulIntegerToFloat]
 CORRECTED = [BatchNormalization, ConvTranspose, Dropout]

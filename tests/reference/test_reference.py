@@ -23,12 +23,26 @@ g (float[2, 5] x, float[3, 2] w, float[3] b) => (float[5, 3] y)
 GELU = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
 g (float[3, 40] x) => (float[3, 40] y) {{ y = com.microsoft.{operator}(x) }}"""
 
+INTEGER_MATMUL = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+g (float[7, 5] x, int8[5, 3] b, float[3] sb, int8[3] zb, float[3] c) => (float[7, 3] y)
+{{ {product}}}"""
+INTEGER_PRODUCTS = {
+    "float": "y = com.microsoft.DynamicQuantizeMatMul(x, b, sb{zero}{bias})",
+    "integer": "a, s, z = DynamicQuantizeLinear(x)  y = com.microsoft.MatMulIntegerToFloat(a, b, s, sb, z{zero}{bias})",
+}
+
+
+def draw(rng: np.random.Generator, kind: int, shape: list[int]) -> np.ndarray:
+    """Floats in [0.1, 2); integers so small that no kernel's 16-bit sums of two products saturate."""
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind)
+    return (rng.uniform(0.1, 2, shape) if dtype.kind == "f" else rng.integers(0, 60, shape)).astype(dtype)
+
 
 def assert_agree(text: str) -> None:
     model = onnx.parser.parse_model(text)
     rng = np.random.default_rng(0)
     feeds = {
-        v.name: rng.uniform(0.1, 2, [d.dim_value for d in v.type.tensor_type.shape.dim]).astype(np.float32)
+        v.name: draw(rng, v.type.tensor_type.elem_type, [d.dim_value for d in v.type.tensor_type.shape.dim])
         for v in model.graph.input
     }
     feeds["x"] -= 1
@@ -53,3 +67,10 @@ def test_fused_gemm(activation):
 @pytest.mark.parametrize("operator", ["Gelu", "FastGelu"])
 def test_gelu(operator):
     assert_agree(GELU.format(operator=operator))
+
+
+@pytest.mark.parametrize("bias", ["", ", c"])
+@pytest.mark.parametrize("zero", [', ""', ", zb"])
+@pytest.mark.parametrize("product", INTEGER_PRODUCTS.values(), ids=INTEGER_PRODUCTS)
+def test_integer_matmul(product, zero, bias):
+    assert_agree(INTEGER_MATMUL.format(product=product.format(zero=zero, bias=bias)))

@@ -1,0 +1,76 @@
+"""Types and shapes of the quantized `com.microsoft` operators that ncgopt emits.
+
+Their shapes are those of the standard operator that each computes in floats, applied to its data
+inputs; their element types follow from an input (ONNX Runtime, docs/ContribOperators.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import onnx
+import onnx_ir as ir
+
+from ncgopt.facts.types import UNKNOWN, ValueType, from_proto, to_proto
+
+
+@dataclass(frozen=True)
+class _Operator:
+    """What an operator is without its scales and zero points.
+
+    Attributes:
+        standard: the operator that has the same shapes, and the version of it.
+        data: which inputs that one takes.
+        like: the input whose element type the output has; None for float32.
+    """
+
+    standard: tuple[str, int]
+    data: tuple[int, ...]
+    like: int | None
+
+
+_OPERATORS: Mapping[str, _Operator] = {
+    "MatMulIntegerToFloat": _Operator(("MatMul", 13), (0, 1), None),
+    "DynamicQuantizeMatMul": _Operator(("MatMul", 13), (0, 1), None),
+}
+
+
+def output_type(node: ir.Node, known: Callable[[ir.Value], ValueType]) -> ValueType | None:
+    """Type of the only output of `node`; None where it is no such operator.
+
+    Args:
+        node: any node.
+        known: what is known of one of its inputs.
+    """
+    operator = _OPERATORS.get(node.op_type) if node.domain == "com.microsoft" else None
+    if operator is None:
+        return None
+    return ValueType(_dtype(node, operator, known), _shape(node, operator, known).shape)
+
+
+def _dtype(node: ir.Node, operator: _Operator, known: Callable[[ir.Value], ValueType]) -> ir.DataType | None:
+    if operator.like is None:
+        return ir.DataType.FLOAT
+    value = node.inputs[operator.like] if operator.like < len(node.inputs) else None
+    return None if value is None else known(value).dtype
+
+
+def _shape(node: ir.Node, operator: _Operator, known: Callable[[ir.Value], ValueType]) -> ValueType:
+    op_type, version = operator.standard
+    schema = onnx.defs.get_schema(op_type, version, "")
+    proto = onnx.NodeProto(op_type=op_type, output=["o0"])
+    types: dict[str, onnx.TypeProto] = {}
+    for index in operator.data:
+        value = node.inputs[index] if index < len(node.inputs) else None
+        if value is None:
+            return UNKNOWN
+        proto.input.append(f"i{index}")
+        types[f"i{index}"] = to_proto(ValueType(ir.DataType.FLOAT, known(value).shape))
+    for name, attribute in node.attributes.items():
+        if name in schema.attributes:
+            proto.attribute.append(ir.serde.serialize_attribute(attribute))
+    try:
+        return from_proto(onnx.shape_inference.infer_node_outputs(schema, proto, types).get("o0"))
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError):
+        return UNKNOWN  # contradictory: nothing is proven
