@@ -3,6 +3,7 @@
 from ncgopt.passes.base import Pass
 from ncgopt.passes.drop_dead_nodes import DropDeadNodes
 from ncgopt.passes.fold_constants import FoldConstants
+from ncgopt.passes.inline_branches import InlineBranches
 from ncgopt.passes.lift_constants import LiftConstants
 from ncgopt.passes.prune_weights import PruneWeights
 from ncgopt.passes.share_initializers import ShareInitializers
@@ -15,6 +16,7 @@ PASSES: tuple[type[Pass], ...] = (
     Simplify,
     LiftConstants,
     DropDeadNodes,
+    InlineBranches,
     FoldConstants,
     ShareSubexpressions,
     ShareInitializers,

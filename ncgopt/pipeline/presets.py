@@ -10,6 +10,8 @@ _DEFAULT = (
     # Constants first: rules and folding see initializers only where a Constant node was lifted.
     "lift-constants",
     "drop-dead-nodes",
+    # Before the rules: what depends on a branch has no known shape.
+    "inline-branches",
     RULES_GROUP,
     "fold-constants",
     # After folding, which makes equal constants out of equal computations.

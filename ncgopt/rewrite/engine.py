@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.errors import UnsoundRewrite
+from ncgopt.rewrite.placement import add_constant
 from ncgopt.rewrite.removal import remove_dead, remove_node
 from ncgopt.rewrite.replacement import may_take_name, replace_value
 from ncgopt.rewrite.rule import Rule
@@ -251,24 +252,9 @@ def _name_new(node: ir.Node, new: Sequence[ir.Value | None], tape: Tape, session
 
 
 def _add_constants(graph: ir.Graph, node: ir.Node, tape: Tape, session: Session) -> None:
-    in_function = bool(graph.opset_imports) and not facts.inputs_are_enforced(graph)
     for constant in tape.constants:
         constant.name = session.fresh_name(constant.name or f"{node.name or node.op_type}:const")
-        if constant.const_value is not None:
-            constant.const_value.name = constant.name
-        if in_function:
-            _as_node(graph, node, constant, session)
-        else:
-            graph.register_initializer(constant)
-
-
-def _as_node(graph: ir.Graph, before: ir.Node, constant: ir.Value, session: Session) -> None:
-    assert constant.const_value is not None
-    holder = ir.Node(
-        "", "Constant", [], [ir.AttrTensor("value", constant.const_value)], outputs=[constant],
-        version=before.version if not before.domain else None, name=session.fresh_name(f"{constant.name}/Constant"),
-    )  # fmt: skip
-    graph.insert_before(before, holder)
+        add_constant(graph, node, constant, session)
 
 
 def _merge_metadata(made: Sequence[ir.Node], removed: Sequence[ir.Node]) -> None:

@@ -1,0 +1,94 @@
+"""Whether a condition is the same on every run: what decides which branch of an If, or how many rounds of a Loop, run.
+
+Exporters write `If(Equal(Gather(Shape(x), 0), 1))` and `If(Not(Equal(Size(Shape(x)), 2)))`. Which of
+the two holds follows from the shape of x wherever that is known.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Mapping
+
+import onnx_ir as ir
+
+from ncgopt.facts import constants, elements, shapes, uses
+
+_MAX_DEPTH = 32
+_COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
+    "Equal": operator.eq,
+    "Less": operator.lt,
+    "LessOrEqual": operator.le,
+    "Greater": operator.gt,
+    "GreaterOrEqual": operator.ge,
+}
+_OF_EQUALS: Mapping[str, bool] = {
+    "Equal": True, "Less": False, "LessOrEqual": True, "Greater": False, "GreaterOrEqual": True,
+}  # fmt: skip
+_SAME_ELEMENT = ("Identity", "Squeeze", "Unsqueeze", "Reshape", "Flatten")
+
+
+def truth(value: ir.Value | None, given: Mapping[ir.Value, bool] | None = None) -> bool | None:
+    """What the condition `value` (one element) holds on every run; None where that is not known.
+
+    Args:
+        value: a bool tensor of one element, whatever its rank.
+        given: conditions known to hold, or not to, where the question is asked: inside a branch of
+            an If its own condition is.
+    """
+    return _truth(value, given or {}, _MAX_DEPTH)
+
+
+def _truth(value: ir.Value | None, given: Mapping[ir.Value, bool], depth: int) -> bool | None:
+    if value is None or depth == 0:
+        return None
+    if value in given:
+        return given[value]
+    number = constants.scalar(value)
+    if number is not None:
+        return bool(number)
+    node = uses.producer(value)
+    if node is None or node.domain:
+        return None
+    first = uses.input_of(node, 0)
+    if node.op_type in _COMPARISONS:
+        return _compared(node)
+    if node.op_type == "Not" or node.op_type in _SAME_ELEMENT:
+        inner = _truth(first, given, depth - 1)
+        return not inner if node.op_type == "Not" and inner is not None else inner
+    if node.op_type == "Cast":
+        return _cast(first, given, depth)
+    if node.op_type in ("And", "Or", "Xor"):
+        return _combined(node.op_type, [_truth(v, given, depth - 1) for v in node.inputs])
+    return None
+
+
+def _cast(source: ir.Value | None, given: Mapping[ir.Value, bool], depth: int) -> bool | None:
+    """To a number and to bool again, what is not zero stays so; a size as a condition is true unless it is 0."""
+    number = _only(elements.elements(source))
+    if isinstance(number, int):
+        return number != 0
+    return _truth(source, given, depth - 1)
+
+
+def _compared(node: ir.Node) -> bool | None:
+    a, b = (_only(elements.elements(uses.input_of(node, k))) for k in (0, 1))
+    if a is None or b is None:
+        return None
+    if isinstance(a, int) and isinstance(b, int):
+        return _COMPARISONS[node.op_type](a, b)
+    return _OF_EQUALS[node.op_type] if a == b else None
+
+
+def _only(found: shapes.Shape | None) -> shapes.Dim:
+    return found[0] if found is not None and len(found) == 1 else None
+
+
+def _combined(op_type: str, sides: list[bool | None]) -> bool | None:
+    if op_type == "And" and False in sides:
+        return False
+    if op_type == "Or" and True in sides:
+        return True
+    known = [side for side in sides if side is not None]
+    if len(known) < len(sides):
+        return None
+    return all(known) if op_type == "And" else any(known) if op_type == "Or" else known[0] != known[1]
