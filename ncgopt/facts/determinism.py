@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import onnx_ir as ir
 
-from ncgopt.facts import attributes, constants
+from ncgopt.facts import attributes, constants, contrib
 
 # ONNX operators that draw random numbers, seed attribute or not: a seed fixes the sequence of a
 # session, not each result (ONNX specification, Random*, Multinomial, Bernoulli).
@@ -12,14 +12,16 @@ _RANDOM = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 )
 # com.microsoft operators known to compute the same each time; any other may not.
-_CONTRIB = frozenset({"FusedGemm", "FusedMatMul", "FusedConv", "Gelu", "FastGelu", "QuickGelu", "BiasGelu"})
+_CONTRIB = frozenset(
+    {"FusedGemm", "FusedMatMul", "FusedConv", "Gelu", "FastGelu", "QuickGelu", "BiasGelu", "RotaryEmbedding"}
+)
 
 
 def is_deterministic(node: ir.Node) -> bool:
     """True only where it is known: unknown domains and local functions are not."""
     if node.domain == "com.microsoft":
         return node.op_type in _CONTRIB
-    if node.domain not in ("", "ai.onnx.ml") or attributes.schema_of(node) is None:
+    if node.domain not in ("", "ai.onnx.ml") or (contrib.schema_of(node) or attributes.schema_of(node)) is None:
         return False
     if node.domain == "" and node.op_type in _RANDOM:
         return False

@@ -204,15 +204,10 @@ def _outputs(node: ir.Node) -> list[ValueType]:
     quantized = contrib_quantized.output_type(node, lambda value: _cached(value) or UNKNOWN)
     if quantized is not None:
         return [quantized, *[UNKNOWN] * (len(node.outputs) - 1)]
-    node_proto, schema = contrib.as_standard(node), None
-    if node_proto is None:
-        schema = attributes.schema_of(node)
-        node_proto = _proto(node)
-    else:
-        schema = contrib.schema_of(node_proto)
+    schema = contrib.schema_of(node) or attributes.schema_of(node)
     if schema is None:
         return [UNKNOWN] * len(node.outputs)
-    return _by_schema(node, node_proto, schema)
+    return _by_schema(node, contrib.as_standard(node) or _proto(node), schema)
 
 
 def _by_schema(node: ir.Node, proto: onnx.NodeProto, schema: onnx.defs.OpSchema) -> list[ValueType]:

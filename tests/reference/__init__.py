@@ -1,4 +1,4 @@
-"""One numpy implementation per `com.microsoft` operator that ncgopt emits, from its specification.
+"""One numpy implementation per operator of ONNX Runtime's own that ncgopt emits, from its specification.
 
 Also standard operators that onnx's own reference implementation computes wrongly.
 """
@@ -9,6 +9,15 @@ from reference.dropout import Dropout
 from reference.fused_gemm import FusedGemm
 from reference.gelu import FastGelu, Gelu
 from reference.integer_matmul import DynamicQuantizeMatMul, MatMulIntegerToFloat
+from reference.normalization import LayerNormalization, SimplifiedLayerNormalization
 
-CONTRIB = [DynamicQuantizeMatMul, FastGelu, FusedGemm, Gelu, MatMulIntegerToFloat]
+CONTRIB = [
+    DynamicQuantizeMatMul,
+    FastGelu,
+    FusedGemm,
+    Gelu,
+    LayerNormalization,
+    MatMulIntegerToFloat,
+    SimplifiedLayerNormalization,
+]
 CORRECTED = [BatchNormalization, ConvTranspose, Dropout]

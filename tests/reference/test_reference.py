@@ -23,6 +23,10 @@ g (float[2, 5] x, float[3, 2] w, float[3] b) => (float[5, 3] y)
 GELU = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
 g (float[3, 40] x) => (float[3, 40] y) {{ y = com.microsoft.{operator}(x) }}"""
 
+NORMALIZATION = """<ir_version: 8, opset_import: ["" : 12]>
+g (float[3, 2, 4] x, float[{sizes}] s, float[{sizes}] b) => (float[3, 2, 4] y)
+{{ y = {operator}<axis = {axis}, epsilon = 0.25>(x, s{bias}) }}"""
+
 INTEGER_MATMUL = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
 g (float[7, 5] x, int8[5, 3] b, float[3] sb, int8[3] zb, float[3] c) => (float[7, 3] y)
 {{ {product}}}"""
@@ -74,3 +78,12 @@ def test_gelu(operator):
 @pytest.mark.parametrize("product", INTEGER_PRODUCTS.values(), ids=INTEGER_PRODUCTS)
 def test_integer_matmul(product, zero, bias):
     assert_agree(INTEGER_MATMUL.format(product=product.format(zero=zero, bias=bias)))
+
+
+@pytest.mark.parametrize(("axis", "sizes"), [(-1, "4"), (1, "2, 4")])
+@pytest.mark.parametrize(
+    ("operator", "bias"),
+    [("LayerNormalization", ""), ("LayerNormalization", ", b"), ("SimplifiedLayerNormalization", "")],
+)
+def test_normalization(operator, bias, axis, sizes):
+    assert_agree(NORMALIZATION.format(operator=operator, bias=bias, axis=axis, sizes=sizes))

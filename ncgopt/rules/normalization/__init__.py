@@ -9,12 +9,17 @@ from ncgopt.rules.normalization.eliminate_dropout import EliminateDropout
 from ncgopt.rules.normalization.fuse_batch_norm_mul_add import FuseBatchNormMulAdd
 from ncgopt.rules.normalization.fuse_layer_normalization import FuseLayerNormalization
 from ncgopt.rules.normalization.fuse_layer_normalization_affine import FuseLayerNormalizationAffine
+from ncgopt.rules.normalization.fuse_layer_normalization_for_onnxruntime import FuseLayerNormalizationForOnnxruntime
 from ncgopt.rules.normalization.fuse_rms_normalization import FuseRmsNormalization
+from ncgopt.rules.normalization.fuse_simplified_layer_normalization import FuseSimplifiedLayerNormalization
 
 RULES: tuple[Rule[Any], ...] = (
     EliminateDropout(),
     FuseBatchNormMulAdd(),
     FuseLayerNormalizationAffine(),
-    FuseLayerNormalization(),  # before FuseRmsNormalization, which would take its centered x for any other
+    # Before the other two, which would take its centered x for any other.
+    FuseLayerNormalization(),
+    FuseLayerNormalizationForOnnxruntime(),
     FuseRmsNormalization(),
+    FuseSimplifiedLayerNormalization(),
 )

@@ -12,6 +12,8 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.operands import ints_operand, normalized_axes
+from ncgopt.rules.normalization import _statistics
+from ncgopt.rules.normalization._statistics import Match
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,30 @@ class Quotient:
     axes: int
     epsilon: float
     nodes: tuple[ir.Node, ...]
+
+
+def centered(node: ir.Node) -> Match | None:
+    """What `node` divides, after taking off its mean, by its standard deviation: a LayerNormalization."""
+    for quotient in quotients(node):
+        difference = producer_beside(quotient.numerator, node, "Sub")
+        again = producer_beside(quotient.squared, node, "Sub")
+        if difference is None or again is None or not same_difference(quotient.numerator, quotient.squared):
+            continue
+        x, mean = difference.inputs
+        found = mean_of(mean, node)
+        if x is None or found is None or found[0] is not x or found[1] != quotient.axes:
+            continue
+        if _statistics.is_served(x):
+            return Match(x, quotient.axes, quotient.epsilon, (*quotient.nodes, difference, again, found[2]), node)
+    return None
+
+
+def not_centered(node: ir.Node) -> Match | None:
+    """What `node` divides by its own root mean square: an RMSNormalization."""
+    for quotient in quotients(node):
+        if quotient.squared is quotient.numerator and _statistics.is_served(quotient.numerator):
+            return Match(quotient.numerator, quotient.axes, quotient.epsilon, quotient.nodes, node)
+    return None
 
 
 def quotients(node: ir.Node) -> Iterator[Quotient]:

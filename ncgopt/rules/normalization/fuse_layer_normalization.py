@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import onnx_ir as ir
 
-from ncgopt.facts.affine import producer_beside
 from ncgopt.rewrite import Claim, Rule, Tape
 from ncgopt.rules.normalization import _moments, _statistics
 from ncgopt.rules.normalization._statistics import Match
@@ -30,18 +29,7 @@ class FuseLayerNormalization(Rule[Match]):
 
     def match(self, node: ir.Node) -> Match | None:
         """Bind what is normalized."""
-        for quotient in _moments.quotients(node):
-            centered = producer_beside(quotient.numerator, node, "Sub")
-            again = producer_beside(quotient.squared, node, "Sub")
-            if centered is None or again is None or not _moments.same_difference(quotient.numerator, quotient.squared):
-                continue
-            x, mean = centered.inputs
-            found = _moments.mean_of(mean, node)
-            if x is None or found is None or found[0] is not x or found[1] != quotient.axes:
-                continue
-            if _statistics.is_served(x):
-                return Match(x, quotient.axes, quotient.epsilon, (*quotient.nodes, centered, again, found[2]), node)
-        return None
+        return _moments.centered(node)
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """One LayerNormalization with a scale of one."""

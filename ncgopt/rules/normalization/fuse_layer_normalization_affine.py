@@ -15,6 +15,8 @@ from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable, rounded
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
+_WITHOUT_BIAS = ("RMSNormalization", "SimplifiedLayerNormalization")
+
 
 @dataclass(frozen=True)
 class Match:
@@ -75,14 +77,15 @@ class Match:
 class FuseLayerNormalizationAffine(Rule[Match]):
     """`LayerNormalization(x, s, b) * c` becomes `LayerNormalization(x, s c, b c)`; `+ c` goes into the bias.
 
-    RMSNormalization takes in the scale alone. Parameters are computed in float64 and rounded once;
-    an operand that is no constant is taken over where the old parameter is neutral.
+    RMSNormalization and ONNX Runtime's SimplifiedLayerNormalization take in the scale alone.
+    Parameters are computed in float64 and rounded once; an operand that is no constant is taken over
+    where the old parameter is neutral.
     """
 
     name = "fuse-layer-normalization-affine"
     claim = Claim.ROUNDS
     root = ("Mul", "Add")
-    since_opset = 17
+    since_opset = 7
     requires = (
         Requires[Match](
             "spans-normalized-axes",
@@ -101,8 +104,7 @@ class FuseLayerNormalizationAffine(Rule[Match]):
         """Bind the normalization, its parameters and the other operand."""
         a, b = node.inputs
         for y, operand in ((a, b), (b, a)):
-            operators = ("LayerNormalization",) if node.op_type == "Add" else ("LayerNormalization", "RMSNormalization")
-            norm = producer_beside(y, node, *operators)
+            norm = producer_beside(y, node, "LayerNormalization", *(_WITHOUT_BIAS if node.op_type == "Mul" else ()))
             if norm is None or operand is None or operand is y or len(norm.outputs) != 1:
                 continue
             found = _match(norm, operand, adds=node.op_type == "Add")

@@ -27,10 +27,7 @@ class FuseRmsNormalization(Rule[Match]):
 
     def match(self, node: ir.Node) -> Match | None:
         """Bind what is normalized."""
-        for quotient in _moments.quotients(node):
-            if quotient.squared is quotient.numerator and _statistics.is_served(quotient.numerator):
-                return Match(quotient.numerator, quotient.axes, quotient.epsilon, quotient.nodes, node)
-        return None
+        return _moments.not_centered(node)
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """One RMSNormalization with a scale of one."""
