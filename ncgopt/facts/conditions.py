@@ -92,3 +92,14 @@ def _combined(op_type: str, sides: list[bool | None]) -> bool | None:
     if len(known) < len(sides):
         return None
     return all(known) if op_type == "And" else any(known) if op_type == "Or" else known[0] != known[1]
+
+
+def branches_of(node: ir.Node) -> tuple[ir.Graph, ir.Graph] | None:
+    """The branches of an If, first the one taken where the condition holds; None for anything else."""
+    if node.op_type != "If" or node.domain or len(node.inputs) != 1:
+        return None
+    found = [node.attributes.get(name) for name in ("then_branch", "else_branch")]
+    graphs = [a.as_graph() for a in found if a is not None and a.type == ir.AttributeType.GRAPH]
+    if len(graphs) != 2 or any(len(g.outputs) != len(node.outputs) or g.inputs for g in graphs):
+        return None
+    return graphs[0], graphs[1]

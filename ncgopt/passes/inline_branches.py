@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from ncgopt import facts
-from ncgopt.facts.conditions import truth
+from ncgopt.facts.conditions import branches_of, truth
+from ncgopt.facts.refutation import forced_branch
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.rule import Claim
@@ -23,8 +24,9 @@ class InlineBranches(Pass):
     """Replace an If whose condition is the same on every run by the branch that runs.
 
     The condition is a constant, follows from shapes (`Equal(Gather(Shape(x), 0), 1)`,
-    `Equal(Size(Shape(x)), 2)`), or is that of an If around it. What the other branch needed alone
-    goes too. An If that holds something protected stays.
+    `Equal(Size(Shape(x)), 2)`), is that of an If around it, or must be what it is for the model to run
+    at all: with the other branch an LSTM would get an operand of rank 4. What the other branch needed
+    alone goes too. An If that holds something protected stays.
     """
 
     name = "inline-branches"
@@ -49,7 +51,7 @@ class InlineBranches(Pass):
             if node.graph is not graph:
                 continue
             branches = branches_of(node)
-            holds = truth(node.inputs[0], given) if branches is not None else None
+            holds = _holds(node, branches, given) if branches is not None else None
             if branches is not None and holds is not None and not has_kept(node):
                 if session.spend(self.name, where(node)):
                     splicer.retire(node, splicer.unpack(node, branches[not holds]))
@@ -60,15 +62,9 @@ class InlineBranches(Pass):
         return count
 
 
-def branches_of(node: ir.Node) -> tuple[ir.Graph, ir.Graph] | None:
-    """The branches of an If, first the one taken where the condition holds; None for anything else."""
-    if node.op_type != "If" or node.domain or len(node.inputs) != 1:
-        return None
-    found = [node.attributes.get(name) for name in ("then_branch", "else_branch")]
-    graphs = [a.as_graph() for a in found if a is not None and a.type == ir.AttributeType.GRAPH]
-    if len(graphs) != 2 or any(len(g.outputs) != len(node.outputs) or g.inputs for g in graphs):
-        return None
-    return graphs[0], graphs[1]
+def _holds(node: ir.Node, branches: tuple[ir.Graph, ir.Graph], given: Given) -> bool | None:
+    known = truth(node.inputs[0], given)
+    return forced_branch(node, branches, given) if known is None else known
 
 
 def _assuming(node: ir.Node, inner: ir.Graph, branches: tuple[ir.Graph, ir.Graph] | None, given: Given) -> Given:
