@@ -7,6 +7,7 @@ from ncgopt.passes.inline_branches import InlineBranches
 from ncgopt.passes.lift_constants import LiftConstants
 from ncgopt.passes.prune_weights import PruneWeights
 from ncgopt.passes.share_initializers import ShareInitializers
+from ncgopt.passes.share_sizes import ShareSizes
 from ncgopt.passes.share_subexpressions import ShareSubexpressions
 from ncgopt.passes.share_transposed_initializers import ShareTransposedInitializers
 from ncgopt.passes.simplify import Simplify
@@ -17,6 +18,7 @@ PASSES: tuple[type[Pass], ...] = (
     LiftConstants,
     DropDeadNodes,
     InlineBranches,
+    ShareSizes,
     FoldConstants,
     ShareSubexpressions,
     ShareInitializers,

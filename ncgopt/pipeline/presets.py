@@ -12,6 +12,8 @@ _DEFAULT = (
     "drop-dead-nodes",
     # Before the rules: what depends on a branch has no known shape.
     "inline-branches",
+    # Before the rules: what is read off an intermediate tensor's shape keeps that tensor from being fused.
+    "share-sizes",
     RULES_GROUP,
     "fold-constants",
     # After folding, which makes equal constants out of equal computations.

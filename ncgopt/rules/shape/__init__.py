@@ -23,6 +23,7 @@ from ncgopt.rules.shape.eliminate_split_concat import EliminateSplitConcat
 from ncgopt.rules.shape.eliminate_squeeze_unsqueeze import EliminateSqueezeUnsqueeze
 from ncgopt.rules.shape.eliminate_unsqueeze_squeeze import EliminateUnsqueezeSqueeze
 from ncgopt.rules.shape.eliminate_where_constant import EliminateWhereConstant
+from ncgopt.rules.shape.fold_reshape_target import FoldReshapeTarget
 from ncgopt.rules.shape.fold_shape import FoldShape
 from ncgopt.rules.shape.fold_shape_element import FoldShapeElement
 from ncgopt.rules.shape.fuse_casts import FuseCasts
@@ -43,6 +44,7 @@ RULES: tuple[Rule[Any], ...] = (
     EliminateNoopCast(),
     EliminateNoopTranspose(),
     EliminateNoopReshape(),
+    FoldReshapeTarget(),
     EliminateNoopFlatten(),
     FoldShape(),
     FoldShapeElement(),  # before the Slice rules: a constant serves better than a shorter way to it
