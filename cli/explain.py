@@ -33,7 +33,8 @@ def _show(entry: CatalogEntry) -> None:
     screen.line()
     screen.line(entry.doc)
     screen.line()
-    pairs = [("targets", ", ".join(entry.targets)), ("presets", ", ".join(entry.presets) or "none: ask for it by name")]
+    unasked = f"none, ask for it by name{f': {entry.by_request}' if entry.by_request else ''}"
+    pairs = [("targets", ", ".join(entry.targets)), ("presets", ", ".join(entry.presets) or unasked)]
     if entry.unconditional:
         pairs.append(("always sound", entry.unconditional))
     pairs += [(guard.kind, f"{guard.name}: {guard.reason}") for guard in entry.guards]

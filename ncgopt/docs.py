@@ -37,6 +37,8 @@ def _rules(entries: list[CatalogEntry]) -> Iterator[str]:
                 yield "| guard | kind | without it |\n|---|---|---|"
                 yield from (f"| `{g.name}` | {g.kind} | {g.reason} |" for g in entry.guards)
                 yield ""
+            if entry.by_request:
+                yield f"Not part of any preset, ask for it with `--passes default,{entry.name}`: {entry.by_request}\n"
             if entry.unconditional:
                 yield f"Needs no guard for soundness: {entry.unconditional}\n"
 

@@ -72,7 +72,8 @@ class Attempt:
             run_once(model, self._plan.lossy, self._session, report, progress)
             if after_lossy is not None:
                 after_lossy()
-            run_to_fixpoint(model, self._plan.steps, self._session, report, self._settings.max_cycles, progress)
+            for steps in (self._plan.steps, self._plan.closing):
+                run_to_fixpoint(model, steps, self._session, report, self._settings.max_cycles, progress)
         finally:
             report.rewrites = self._session.rewrites
             report.refusals = self._session.refusals()

@@ -49,6 +49,7 @@ class CatalogEntry:
         options: what can be set, for passes.
         guards: what must hold, for rules.
         unconditional: why a rule needs no guard for soundness.
+        by_request: why a rule is part of no preset, where it is part of none.
     """
 
     name: str
@@ -62,6 +63,7 @@ class CatalogEntry:
     options: tuple[Option, ...] = ()
     guards: tuple[GuardEntry, ...] = ()
     unconditional: str = ""
+    by_request: str = ""
 
 
 def catalog() -> list[CatalogEntry]:
@@ -95,10 +97,13 @@ def _of_rule(rule: Rule[Any]) -> CatalogEntry:
     doc = inspect.cleandoc(type(rule).__doc__ or "")
     guards = [GuardEntry(g.name, g.reason, "requires") for g in rule.requires]
     guards += [GuardEntry(g.name, g.reason, "pays") for g in rule.pays]
-    presets = tuple(p for p, names in PRESETS.items() if RULES_GROUP in names and _allows(p, rule.claim))
+    presets = tuple(
+        p for p, names in PRESETS.items() if RULES_GROUP in names and not rule.by_request and _allows(p, rule.claim)
+    )
     return CatalogEntry(
         rule.name, "rule", type(rule).__module__.split(".")[-2], rule.claim.name, doc.split("\n")[0], doc,
         tuple(sorted(t.value for t in rule.targets)), presets, guards=tuple(guards), unconditional=rule.unconditional,
+        by_request=rule.by_request,
     )  # fmt: skip
 
 

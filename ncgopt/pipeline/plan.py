@@ -15,15 +15,20 @@ from ncgopt.passes.apply_rules import ApplyRules
 from ncgopt.pipeline.catalog import pass_by_name, rule_by_name
 from ncgopt.pipeline.presets import EXACT_PRESETS, PRESET_OPTIONS, PRESETS, RULES_GROUP
 from ncgopt.rewrite.rule import Claim, Rule
-from ncgopt.settings import Settings
+from ncgopt.settings import Settings, Target
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What runs: `lossy` passes once, first; `steps` again and again until none changes anything."""
+    """What runs: `lossy` passes once, first; `steps` again and again until none changes anything; then `closing`.
+
+    `closing` are the same steps with the rules that wait for the others (`Rule.closing`); they too run
+    until none changes anything. Empty where no rule waits.
+    """
 
     lossy: tuple[Pass, ...]
     steps: tuple[Pass, ...]
+    closing: tuple[Pass, ...]
 
 
 def make_plan(settings: Settings) -> Plan:
@@ -50,11 +55,18 @@ def make_plan(settings: Settings) -> Plan:
         else:
             made = _configured(subject, options.get(name, {}))
             (lossy if subject.claim is Claim.LOSSY else steps).append(made)
-    return Plan(tuple(lossy), tuple(_grouped(steps, settings)))
+    return Plan(tuple(lossy), *_stages(steps, settings.target))
+
+
+def _stages(steps: Sequence[Pass | Rule[Any]], target: Target) -> tuple[tuple[Pass, ...], tuple[Pass, ...]]:
+    """The steps without the rules that wait for the others, and with them if any of those serves `target`."""
+    waiting = [s for s in steps if isinstance(s, Rule) and s.closing and target in s.targets]
+    first = [s for s in steps if not (isinstance(s, Rule) and s.closing)]
+    return tuple(_grouped(first, target)), tuple(_grouped(steps, target)) if waiting else ()
 
 
 def _expand(requested: Iterable[str]) -> list[str]:
-    """Presets and the group of all rules become the names they stand for; duplicates are dropped."""
+    """Presets and the group of rules become the names they stand for; duplicates are dropped."""
     passes, rules = pass_by_name(), rule_by_name()
     names: dict[str, None] = {}
 
@@ -63,7 +75,7 @@ def _expand(requested: Iterable[str]) -> list[str]:
             for inner in PRESETS[name]:
                 add(inner)
         elif name == RULES_GROUP:
-            names.update(dict.fromkeys(rules))
+            names.update(dict.fromkeys(name for name, rule in rules.items() if not rule.by_request))
         elif name in passes or name in rules:
             names[name] = None
         else:
@@ -134,7 +146,7 @@ def _parsed(text: str, default: object) -> object:
     return int(text) if isinstance(default, int) else float(text)
 
 
-def _grouped(steps: list[Pass | Rule[Any]], settings: Settings) -> Iterator[Pass]:
+def _grouped(steps: Sequence[Pass | Rule[Any]], target: Target) -> Iterator[Pass]:
     """Neighbouring rules become one step, so that the engine sees them together."""
     rules: list[Rule[Any]] = []
     for step in steps:
@@ -142,11 +154,11 @@ def _grouped(steps: list[Pass | Rule[Any]], settings: Settings) -> Iterator[Pass
             rules.append(step)
             continue
         if rules:
-            yield ApplyRules(tuple(rules), settings.target)
+            yield ApplyRules(tuple(rules), target)
             rules = []
         yield step
     if rules:
-        yield ApplyRules(tuple(rules), settings.target)
+        yield ApplyRules(tuple(rules), target)
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

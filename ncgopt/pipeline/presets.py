@@ -1,4 +1,4 @@
-"""Named pipelines. `rules` stands for all rules, applied together until none fires."""
+"""Named pipelines. `rules` stands for all rules that need not be asked for, applied together until none fires."""
 
 from __future__ import annotations
 

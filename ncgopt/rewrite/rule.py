@@ -62,6 +62,9 @@ class Rule(abc.ABC, Generic[M]):
         targets: the targets whose runtimes know every operator that `build` emits.
         requires, pays: the guards; evaluated in order, the first that fails is reported.
         unconditional: why the rule needs no `requires`, where it has none.
+        by_request: why no preset contains the rule, where none does; it then has to be asked for by name.
+        closing: whether the rule waits until nothing else changes anything. For fused operators that
+            other rules do not see into: formed at once, they would hide what is folded a cycle later.
     """
 
     name: ClassVar[str] = ""
@@ -72,6 +75,8 @@ class Rule(abc.ABC, Generic[M]):
     requires: ClassVar[tuple[Requires[Any], ...]] = ()
     pays: ClassVar[tuple[Pays[Any], ...]] = ()
     unconditional: ClassVar[str] = ""
+    by_request: ClassVar[str] = ""
+    closing: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a rule that says too little about itself, so that it cannot even be imported."""

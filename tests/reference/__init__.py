@@ -6,6 +6,7 @@ Also standard operators that onnx's own reference implementation computes wrongl
 from reference.batch_normalization import BatchNormalization
 from reference.conv_transpose import ConvTranspose
 from reference.dropout import Dropout
+from reference.fused_conv import FusedConv
 from reference.fused_gemm import FusedGemm
 from reference.gelu import FastGelu, Gelu
 from reference.integer_matmul import DynamicQuantizeMatMul, MatMulIntegerToFloat
@@ -14,6 +15,7 @@ from reference.normalization import LayerNormalization, SimplifiedLayerNormaliza
 CONTRIB = [
     DynamicQuantizeMatMul,
     FastGelu,
+    FusedConv,
     FusedGemm,
     Gelu,
     LayerNormalization,

@@ -7,6 +7,7 @@ import onnx
 import pytest
 from semantics import run_ort, run_reference
 
+from reference.fused_conv import ACTIVATIONS as CONV_ACTIVATIONS
 from reference.fused_gemm import ACTIVATIONS
 
 CONV_TRANSPOSE = """<ir_version: 10, opset_import: ["" : 21]>
@@ -19,7 +20,10 @@ FUSED_GEMM = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
 g (float[2, 5] x, float[3, 2] w, float[3] b) => (float[5, 3] y)
 {{ y = com.microsoft.FusedGemm<activation = "{activation}", activation_alpha = 0.5, activation_beta = 0.25,
        alpha = 2.0, beta = -1.0, transA = 1, transB = 1>(x, w, b) }}"""
-
+FUSED_CONV = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+g (float[2, 4, 9, 9] x, float[6, 2, 3, 3] w, float[6] b, float[2, 6, 5, 5] z) => (float[2, 6, 5, 5] y)
+{{ y = com.microsoft.FusedConv<{activation}group = 2, pads = [1, 1, 1, 1], strides = [2, 2]>(x, w, b{z}) }}"""
+PARAMETERS = {"LeakyRelu": "0.5", "HardSigmoid": "0.25, 0.5", "Clip": "-0.5, 0.75"}
 GELU = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
 g (float[3, 40] x) => (float[3, 40] y) {{ y = com.microsoft.{operator}(x) }}"""
 
@@ -66,6 +70,15 @@ def test_batch_normalization_in_inference(opset):
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_fused_gemm(activation):
     assert_agree(FUSED_GEMM.format(activation=activation))
+
+
+@pytest.mark.parametrize("z", ["", ", z"])
+@pytest.mark.parametrize("activation", [None, *CONV_ACTIVATIONS])
+def test_fused_conv(activation, z):
+    attribute = f'activation = "{activation}", ' if activation else ""
+    if activation in PARAMETERS:
+        attribute += f"activation_params = [{PARAMETERS[activation]}], "
+    assert_agree(FUSED_CONV.format(activation=attribute, z=z))
 
 
 @pytest.mark.parametrize("operator", ["Gelu", "FastGelu"])

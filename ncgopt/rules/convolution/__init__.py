@@ -10,6 +10,8 @@ from ncgopt.rules.convolution.fold_conv_batch_norm import FoldConvBatchNorm
 from ncgopt.rules.convolution.fold_conv_mul import FoldConvMul
 from ncgopt.rules.convolution.fold_conv_transpose_batch_norm import FoldConvTransposeBatchNorm
 from ncgopt.rules.convolution.fold_pad_into_conv import FoldPadIntoConv
+from ncgopt.rules.convolution.fuse_conv_activation import FuseConvActivation
+from ncgopt.rules.convolution.fuse_conv_hard_swish import FuseConvHardSwish
 
 RULES: tuple[Rule[Any], ...] = (
     FoldPadIntoConv(),
@@ -17,4 +19,6 @@ RULES: tuple[Rule[Any], ...] = (
     FoldConvTransposeBatchNorm(),
     FoldConvMul(),
     FoldConvAdd(),
+    FuseConvActivation(),
+    FuseConvHardSwish(),
 )
