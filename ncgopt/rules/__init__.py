@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from ncgopt.rewrite.rule import Rule
-from ncgopt.rules import activation, algebra, convolution, linear, normalization, quantized, shape
+from ncgopt.rules import activation, algebra, convolution, linear, normalization, quantized, rotary, shape
 
 RULES: tuple[Rule[Any], ...] = (
     *shape.RULES,
+    *rotary.RULES,
     *normalization.RULES,
     *algebra.RULES,
     *convolution.RULES,

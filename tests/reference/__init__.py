@@ -11,6 +11,7 @@ from reference.fused_gemm import FusedGemm
 from reference.gelu import FastGelu, Gelu
 from reference.integer_matmul import DynamicQuantizeMatMul, MatMulIntegerToFloat
 from reference.normalization import LayerNormalization, SimplifiedLayerNormalization
+from reference.rotary_embedding import RotaryEmbedding
 
 CONTRIB = [
     DynamicQuantizeMatMul,
@@ -20,6 +21,7 @@ CONTRIB = [
     Gelu,
     LayerNormalization,
     MatMulIntegerToFloat,
+    RotaryEmbedding,
     SimplifiedLayerNormalization,
 ]
 CORRECTED = [BatchNormalization, ConvTranspose, Dropout]
