@@ -11,6 +11,7 @@ from ncgopt.passes.share_sizes import ShareSizes
 from ncgopt.passes.share_subexpressions import ShareSubexpressions
 from ncgopt.passes.share_transposed_initializers import ShareTransposedInitializers
 from ncgopt.passes.simplify import Simplify
+from ncgopt.passes.unroll_loops import UnrollLoops
 
 PASSES: tuple[type[Pass], ...] = (
     PruneWeights,
@@ -18,6 +19,7 @@ PASSES: tuple[type[Pass], ...] = (
     LiftConstants,
     DropDeadNodes,
     InlineBranches,
+    UnrollLoops,
     ShareSizes,
     FoldConstants,
     ShareSubexpressions,

@@ -12,6 +12,7 @@ _DEFAULT = (
     "drop-dead-nodes",
     # Before the rules: what depends on a branch has no known shape.
     "inline-branches",
+    "unroll-loops",
     # Before the rules: what is read off an intermediate tensor's shape keeps that tensor from being fused.
     "share-sizes",
     RULES_GROUP,

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.facts.constants import Array
 from ncgopt.rewrite.placement import add_constant
 from ncgopt.rewrite.removal import remove_dead, remove_node
 from ncgopt.rewrite.replacement import may_take_name, replace_value
@@ -70,6 +71,23 @@ class Splicer:
         at.graph.insert_before(at, made)
         return made.outputs[0]
 
+    def constant(self, at: ir.Node, array: Array, name: str) -> ir.Value:
+        """Add a constant to the graph of `at`; `name` is a wish."""
+        assert at.graph is not None
+        tensor = ir.tensor(array)
+        value = ir.Value(
+            name=self._session.fresh_name(name), shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype),
+            const_value=tensor,
+        )  # fmt: skip
+        add_constant(at.graph, at, value, self._session)
+        return value
+
+    def copy(self, body: ir.Graph) -> ir.Graph:
+        """A copy of `body` to unpack; it reads the same values from outside."""
+        copied = body.clone(allow_outer_scope_values=True)
+        self._count(copied)
+        return copied
+
     def retire(self, at: ir.Node, results: Sequence[ir.Value | None]) -> None:
         """Let `results` stand for the outputs of `at`, which goes, with all that only it needed.
 
@@ -87,7 +105,8 @@ class Splicer:
                 old.type, old.shape = value.type, value.shape
             replace_value(graph, old, value, fresh=fresh)
             self._fresh.discard(value)
-        remove_dead(remove_node(at))
+        remove_dead([*remove_node(at), *(v for v in self._fresh if not v.uses() and not v.is_graph_output())])
+        self._fresh.clear()
 
     def _adopt(self, node: ir.Node) -> None:
         """Make names of `node` unique; those inside its subgraphs are in a scope of their own."""
