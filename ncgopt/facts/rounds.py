@@ -9,10 +9,7 @@ from ncgopt.facts.conditions import truth
 
 
 def loop_body(node: ir.Node) -> ir.Graph | None:
-    """The body of a Loop that is as the specification wants it: two inputs and one output come ahead of what is carried.
-
-    None for anything else.
-    """
+    """The body of a Loop, with two inputs and one output ahead of what is carried; None for anything else."""
     attribute = node.attributes.get("body")
     if node.op_type != "Loop" or node.domain or attribute is None or attribute.type != ir.AttributeType.GRAPH:
         return None

@@ -83,7 +83,8 @@ def _unroll(node: ir.Node, body: ir.Graph, number: int, splicer: Splicer) -> Non
         carried = results[1 : 1 + len(carried)]
         for found, value in zip(scanned, results[1 + len(carried) :], strict=True):
             found.append(value)
-    stacked = [_stacked(node, output, values, splicer) for output, values in zip(node.outputs[len(carried):], scanned, strict=True)]
+    outputs = node.outputs[len(carried) :]
+    stacked = [_stacked(node, output, parts, splicer) for output, parts in zip(outputs, scanned, strict=True)]
     splicer.retire(node, [*carried, *stacked])
 
 
@@ -97,9 +98,7 @@ def _counters(node: ir.Node, body: ir.Graph, index: int, splicer: Splicer) -> Ma
     return given
 
 
-def _stacked(
-    node: ir.Node, output: ir.Value, values: Sequence[ir.Value | None], splicer: Splicer
-) -> ir.Value | None:
+def _stacked(node: ir.Node, output: ir.Value, values: Sequence[ir.Value | None], splicer: Splicer) -> ir.Value | None:
     """The elements of a scan output along a new first axis; None if nobody asks for them."""
     if not (output.uses() or output.is_graph_output()):
         return None
