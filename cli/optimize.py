@@ -41,6 +41,7 @@ class _Run:
 @click.argument("models", nargs=-1, required=True, type=options.PATH, metavar="MODEL...")
 @click.option("-o", "--output", type=options.PATH, metavar="OUT", help="Where to write; else MODEL.opt.onnx.")
 @click.option("--in-place", is_flag=True, help="Replace the model itself.")
+@click.option("--opset", type=int, metavar="N", help="Upgrade to this version of the default operator set first.")
 @options.selection
 @options.pruning
 @click.option("--verify/--no-verify", "verify", default=None, help="Compare with the original first (default).")
@@ -125,7 +126,7 @@ def _same(a: Path, b: Path) -> bool:
 
 
 def _with_own_options(settings: Settings, given: dict[str, Any]) -> Settings:
-    names = ("verify", "allow_unverified", "external_data", "dry_run", "strict")
+    names = ("opset", "verify", "allow_unverified", "external_data", "dry_run", "strict")
     return dataclasses.replace(settings, **{name: given[name] for name in names if given.get(name) is not None})
 
 

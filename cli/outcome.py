@@ -35,6 +35,9 @@ def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> No
         [_row(screen, name, total) for name, total in _with_rules(shown)],
     )
     pairs = _sizes(screen, report.before, report.after)
+    if report.opset is not None:
+        changed = sum(report.opset.rewritten.values())
+        pairs.append(("opset", f"{report.opset.before} -> {report.opset.after}, {screen.count(changed)} nodes adapted"))
     pairs += [("repaired", f"{repair.kind}: {repair.where}: {repair.detail}") for repair in report.repairs]
     pairs += [("verified", line) for line in verification_lines(report.verification)]
     if report.lossy is not None:

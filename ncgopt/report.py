@@ -44,6 +44,23 @@ class Repair:
     detail: str
 
 
+@dataclass(frozen=True)
+class OpsetChange:
+    """Another version of the default operator set, as the user asked for.
+
+    Attributes:
+        before, after: versions of the operator set.
+        ir_before, ir_after: versions of the file format, which a newer operator set may need.
+        rewritten: how many nodes of each operator (as it was called before) changed their form.
+    """
+
+    before: int
+    after: int
+    ir_before: int
+    ir_after: int
+    rewritten: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
 @dataclass
 class PassRecord:
     """What one pass did in one cycle of the pipeline."""
@@ -153,6 +170,7 @@ class Report:
     """Everything `optimize` did, and whether it can be trusted.
 
     Attributes:
+        opset: the change of operator set; None where none was asked for.
         rolled_back: rewrites that were found at fault when verification failed, and left out. Each is
             a bug in ncgopt or in a runtime, and worth reporting.
         culprit: the rewrite at fault where the run failed.
@@ -166,6 +184,7 @@ class Report:
     before: ModelStats | None = None
     after: ModelStats | None = None
     repairs: list[Repair] = field(default_factory=list[Repair])
+    opset: OpsetChange | None = None
     passes: list[PassRecord] = field(default_factory=list[PassRecord])
     rewrites: list[Rewrite] = field(default_factory=list[Rewrite])
     refusals: list[Refusal] = field(default_factory=list[Refusal])

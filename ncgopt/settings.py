@@ -57,6 +57,7 @@ class Settings:
         skip: globs over pass and rule names that are left out.
         options: options per pass, `{"fold-constants": {"max_growth": 1024}}`.
         target: operators the result may use.
+        opset: version of the default operator set that the model is upgraded to first; None leaves it as it is.
         exact: only rewrites whose result is the same bit for bit.
         keep: globs over node and initializer names that nothing may touch.
         bind: symbolic dimensions to pin, `{"batch": 1}`; this changes the model's interface.
@@ -75,6 +76,7 @@ class Settings:
     skip: tuple[str, ...] = ()
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])
     target: Target = Target.ONNX
+    opset: int | None = None
     exact: bool = False
     keep: tuple[str, ...] = ()
     bind: Mapping[str, int] = field(default_factory=dict[str, int])

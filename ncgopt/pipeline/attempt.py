@@ -7,10 +7,13 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ncgopt import model as models
+from ncgopt import opset
+from ncgopt.errors import UnsoundRewrite
 from ncgopt.pipeline.bind import bind_dimensions
 from ncgopt.pipeline.plan import make_plan
 from ncgopt.pipeline.run import Progress, protect, run_once, run_to_fixpoint
 from ncgopt.report import Report
+from ncgopt.rewrite import integrity
 from ncgopt.rewrite.session import Session
 from ncgopt.runtime import Worker
 from ncgopt.settings import Settings
@@ -33,7 +36,7 @@ class Attempt:
 
     Attributes:
         loaded: the model, changed in place by `run`.
-        contract: what must survive, with `settings.bind` applied.
+        contract: what must survive, with `settings.bind` and `settings.opset` applied.
         report: what happened.
     """
 
@@ -55,6 +58,24 @@ class Attempt:
         bind_dimensions(self.loaded.model, settings.bind)
         protect(self.loaded.model, settings.keep)
         self._session = Session(self.loaded.model, limit=limit, avoid=avoid, worker=worker)
+        if settings.opset is not None:
+            self._upgrade(settings.opset)
+
+    def _upgrade(self, version: int) -> None:
+        """First of all, and no rewrite: bisection finds fault with rewrites only, whatever the operator set."""
+
+        def runs(opset_version: int, ir_version: int) -> bool:
+            return self._session.worker.call("ncgopt.runtime.opsets:accepts", opset_version, ir_version)
+
+        model = self.loaded.model
+        interface = integrity.interface(model)
+        change = self.report.opset = opset.upgrade(model, version, self._session.fresh_name, runs)
+        self.contract = opset.expected_contract(self.contract, change)
+        who = f"the upgrade to operator set {version}"
+        integrity.check(model, interface, who)
+        broken = self.contract.differences(models.Contract.of(model))
+        if broken:
+            raise UnsoundRewrite(f"{who}: {broken[0]}; this is a bug in it")
 
     @property
     def is_lossy(self) -> bool:

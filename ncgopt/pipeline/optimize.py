@@ -18,7 +18,7 @@ from ncgopt.runtime import Worker
 from ncgopt.settings import Settings, VerifySettings
 from ncgopt.verify import verify
 
-_ORIGINAL, _LOSSY = "original.onnx", "lossy.onnx"
+_ORIGINAL, _LOSSY, _UPGRADED = "original.onnx", "lossy.onnx", "upgraded.onnx"
 _MAX_ROLLBACKS = 16  # a model with more rewrites at fault than this has another problem
 
 
@@ -107,8 +107,21 @@ class _Job:
         attempt.report.rolled_back = self._rolled_back
         if self._needs_copy and attempt.loaded.external and not (folder / _ORIGINAL).exists():
             self._save(attempt, folder / _ORIGINAL)
+        if attempt.is_lossy and self.settings.opset and self.settings.verify and not (folder / _UPGRADED).exists():
+            self._check_upgrade(attempt, folder)
         attempt.run(self.progress, (lambda: self._save(attempt, folder / _LOSSY)) if attempt.is_lossy else None)
         return attempt
+
+    def _check_upgrade(self, attempt: Attempt, folder: Path) -> None:
+        """Compare the upgraded model with the original by itself, where lossy passes come between it and the result."""
+        self._save(attempt, folder / _UPGRADED)
+        outcome = self._compare(self._original(folder), folder / _UPGRADED)
+        if outcome.status == "failed":
+            attempt.report.verification = outcome
+            raise VerificationFailed(
+                f"{self.source}: {outcome.reason}, after the upgrade to operator set {self.settings.opset}; "
+                "nothing was written; please report this"
+            )
 
     def _avoided(self) -> frozenset[tuple[str, str]]:
         return frozenset((r.source, r.where) for r in self._rolled_back)
@@ -170,8 +183,9 @@ class _Job:
         reason = report.verification.reason
         guilty = first_bad(report.rewrites, is_good_after)
         if guilty is None:
+            upgrade = f"the upgrade to operator set {self.settings.opset}, or " if self.settings.opset else ""
             raise VerificationFailed(
-                f"{self.source}: {reason}, even without any rewrite: loading and writing it back is at fault; "
+                f"{self.source}: {reason}, even without any rewrite: {upgrade}loading and writing it back is at fault; "
                 "nothing was written; please report this"
             )
         report.culprit = guilty.source

@@ -52,7 +52,7 @@ def test_every_kind_of_value(tmp_path):
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("presett = 1", ["'presett'", "did you mean preset?"]),
+        ("presett = 1", ["'presett'", "did you mean preset"]),
         ("[verification]\ndraw = 1", ["'verification.draw'", "draws"]),
         ("exact = 1", ["exact", "true or false"]),
         ("max-cycles = true", ["max-cycles", "whole number"]),
