@@ -40,6 +40,7 @@ _STANDARD = {
     "com.microsoft::Gelu": _ELEMENTWISE,
     "com.microsoft::FastGelu": _ELEMENTWISE,
     "com.microsoft::QuickGelu": _ELEMENTWISE,
+    "com.microsoft::BiasGelu": _ELEMENTWISE,
     "com.microsoft::RotaryEmbedding": _ELEMENTWISE,
     "::SimplifiedLayerNormalization": _NORMALIZATION,
     "::LayerNormalization": _NORMALIZATION,

@@ -17,7 +17,7 @@ from typing import cast
 import onnx
 import onnx_ir as ir
 
-from ncgopt.facts import attributes, constants, contrib, contrib_quantized
+from ncgopt.facts import attributes, constants, contrib, contrib_matmul, contrib_quantized
 from ncgopt.facts.marks import mark_of
 from ncgopt.facts.types import UNKNOWN, Dim, Shape, ValueType, from_proto, to_proto
 
@@ -201,13 +201,17 @@ def _outputs(node: ir.Node) -> list[ValueType]:
         return _of_subgraphs(node)
     if any(a.is_ref() for a in node.attributes.values()):
         return [UNKNOWN] * len(node.outputs)
-    quantized = contrib_quantized.output_type(node, lambda value: _cached(value) or UNKNOWN)
-    if quantized is not None:
-        return [quantized, *[UNKNOWN] * (len(node.outputs) - 1)]
+    found = contrib_quantized.output_type(node, _known) or contrib_matmul.output_type(node, _known)
+    if found is not None:
+        return [found, *[UNKNOWN] * (len(node.outputs) - 1)]
     schema = contrib.schema_of(node) or attributes.schema_of(node)
     if schema is None:
         return [UNKNOWN] * len(node.outputs)
     return _by_schema(node, contrib.as_standard(node) or _proto(node), schema)
+
+
+def _known(value: ir.Value) -> ValueType:
+    return _cached(value) or UNKNOWN
 
 
 def _by_schema(node: ir.Node, proto: onnx.NodeProto, schema: onnx.defs.OpSchema) -> list[ValueType]:

@@ -8,20 +8,24 @@ from reference.conv_transpose import ConvTranspose
 from reference.dropout import Dropout
 from reference.fused_conv import FusedConv
 from reference.fused_gemm import FusedGemm
-from reference.gelu import FastGelu, Gelu
+from reference.fused_matmul import FusedMatMul
+from reference.gelu import BiasGelu, FastGelu, Gelu, QuickGelu
 from reference.integer_matmul import DynamicQuantizeMatMul, MatMulIntegerToFloat
 from reference.normalization import LayerNormalization, SimplifiedLayerNormalization
 from reference.rotary_embedding import RotaryEmbedding
 
 CONTRIB = [
+    BiasGelu,
     DynamicQuantizeMatMul,
     FastGelu,
     FusedConv,
     FusedGemm,
+    FusedMatMul,
     Gelu,
     LayerNormalization,
     MatMulIntegerToFloat,
     RotaryEmbedding,
+    QuickGelu,
     SimplifiedLayerNormalization,
 ]
 CORRECTED = [BatchNormalization, ConvTranspose, Dropout]

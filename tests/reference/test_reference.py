@@ -24,6 +24,8 @@ FUSED_CONV = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
 g (float[2, 4, 9, 9] x, float[6, 2, 3, 3] w, float[6] b, float[2, 6, 5, 5] z) => (float[2, 6, 5, 5] y)
 {{ y = com.microsoft.FusedConv<{activation}group = 2, pads = [1, 1, 1, 1], strides = [2, 2]>(x, w, b{z}) }}"""
 PARAMETERS = {"LeakyRelu": "0.5", "HardSigmoid": "0.25, 0.5", "Clip": "-0.5, 0.75"}
+FUSED_MATMUL = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+g (float[{a}] x, float[{b}] w) => (float[2, 3, 4] y) {{ y = com.microsoft.FusedMatMul<alpha = 0.5{flags}>(x, w) }}"""
 GELU = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
 g (float[3, 40] x) => (float[3, 40] y) {{ y = com.microsoft.{operator}(x) }}"""
 
@@ -79,6 +81,22 @@ def test_fused_conv(activation, z):
     if activation in PARAMETERS:
         attribute += f"activation_params = [{PARAMETERS[activation]}], "
     assert_agree(FUSED_CONV.format(activation=attribute, z=z))
+
+
+@pytest.mark.parametrize("flags", ["", ", transA = 1", ", transB = 1", ", transA = 1, transB = 1"])
+def test_fused_matmul(flags):
+    sizes = ("2, 5, 3" if "transA" in flags else "2, 3, 5"), ("2, 4, 5" if "transB" in flags else "2, 5, 4")
+    assert_agree(FUSED_MATMUL.format(a=sizes[0], b=sizes[1], flags=flags))
+
+
+@pytest.mark.parametrize("attribute", ["", "<alpha = 1.0>", "<alpha = -0.5>"])
+def test_quick_gelu(attribute):
+    assert_agree(GELU.format(operator=f"QuickGelu{attribute}"))
+
+
+@pytest.mark.parametrize("operator", ["BiasGelu", "FastGelu"])
+def test_gelu_with_bias(operator):
+    assert_agree(GELU.replace("x)", "x, float[40] b)", 1).replace("(x)", "(x, b)").format(operator=operator))
 
 
 @pytest.mark.parametrize("operator", ["Gelu", "FastGelu"])

@@ -9,9 +9,11 @@ from ncgopt.rules.activation.eliminate_noop_clip import EliminateNoopClip
 from ncgopt.rules.activation.eliminate_noop_relu import EliminateNoopRelu
 from ncgopt.rules.activation.fuse_clips import FuseClips
 from ncgopt.rules.activation.fuse_gelu import FuseGelu
+from ncgopt.rules.activation.fuse_gelu_bias import FuseGeluBias
 from ncgopt.rules.activation.fuse_gelu_for_onnxruntime import FuseGeluForOnnxruntime
 from ncgopt.rules.activation.fuse_hard_sigmoid import FuseHardSigmoid
 from ncgopt.rules.activation.fuse_hard_swish_into_hard_sigmoid import FuseHardSwishIntoHardSigmoid
+from ncgopt.rules.activation.fuse_quick_gelu import FuseQuickGelu
 from ncgopt.rules.activation.fuse_relu_clip import FuseReluClip
 from ncgopt.rules.activation.fuse_sigmoid import FuseSigmoid
 from ncgopt.rules.activation.fuse_silu import FuseSilu
@@ -28,4 +30,6 @@ RULES: tuple[Rule[Any], ...] = (
     FuseHardSwishIntoHardSigmoid(),
     FuseSigmoid(),
     FuseSilu(),
+    FuseGeluBias(),
+    FuseQuickGelu(),
 )

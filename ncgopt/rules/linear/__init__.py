@@ -11,6 +11,9 @@ from ncgopt.rules.linear.fold_transpose_into_gemm import FoldTransposeIntoGemm
 from ncgopt.rules.linear.fuse_gemm_activation import FuseGemmActivation
 from ncgopt.rules.linear.fuse_gemm_relu import FuseGemmRelu
 from ncgopt.rules.linear.fuse_matmul_add import FuseMatmulAdd
+from ncgopt.rules.linear.fuse_matmul_operand_scale import FuseMatmulOperandScale
+from ncgopt.rules.linear.fuse_matmul_scale import FuseMatmulScale
+from ncgopt.rules.linear.fuse_matmul_transpose import FuseMatmulTranspose
 from ncgopt.rules.linear.merge_linear_layers import MergeLinearLayers
 
 RULES: tuple[Rule[Any], ...] = (
@@ -21,4 +24,7 @@ RULES: tuple[Rule[Any], ...] = (
     FoldGemmBatchNorm(),
     FuseGemmRelu(),
     FuseGemmActivation(),
+    FuseMatmulTranspose(),
+    FuseMatmulOperandScale(),
+    FuseMatmulScale(),
 )
