@@ -118,10 +118,10 @@ class _Job:
         outcome = self._compare(self._original(folder), folder / _UPGRADED)
         if outcome.status == "failed":
             attempt.report.verification = outcome
-            raise VerificationFailed(
-                f"{self.source}: {outcome.reason}, after the upgrade to operator set {self.settings.opset}; "
-                "nothing was written; please report this"
-            )
+            raise VerificationFailed(self._upgrade_at_fault(outcome.reason))
+
+    def _upgrade_at_fault(self, reason: str) -> str:
+        return f"{self.source}: {reason}, after the upgrade to operator set {self.settings.opset}; nothing was written"
 
     def _avoided(self) -> frozenset[tuple[str, str]]:
         return frozenset((r.source, r.where) for r in self._rolled_back)
@@ -183,9 +183,10 @@ class _Job:
         reason = report.verification.reason
         guilty = first_bad(report.rewrites, is_good_after)
         if guilty is None:
-            upgrade = f"the upgrade to operator set {self.settings.opset}, or " if self.settings.opset else ""
+            if self.settings.opset is not None:
+                raise VerificationFailed(self._upgrade_at_fault(reason))
             raise VerificationFailed(
-                f"{self.source}: {reason}, even without any rewrite: {upgrade}loading and writing it back is at fault; "
+                f"{self.source}: {reason}, even without any rewrite: loading and writing it back is at fault; "
                 "nothing was written; please report this"
             )
         report.culprit = guilty.source

@@ -53,7 +53,7 @@ ADAPTERS: Mapping[tuple[str, int], Adapter] = {
     ("Pad", 11): inputs.pad,
     ("Resize", 11): sampling.resize,
     ("Scatter", 11): renamed.scatter,
-    ("Dropout", 12): inputs.dropout,
+    ("Dropout", 12): normalization.dropout,
     **{(name, 13): softmax.along_one_axis for name in ("Softmax", "LogSoftmax", "Hardmax")},
     ("ReduceSum", 13): inputs.axes,
     ("Resize", 13): sampling.resize_by_one,

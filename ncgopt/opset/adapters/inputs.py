@@ -72,14 +72,6 @@ def pad(site: Site) -> None:
     site.set_inputs([x, pads, site.like(value, x) if constant and not is_zero else None])
 
 
-def dropout(site: Site) -> None:
-    """`ratio` became an input. Nothing is dropped outside of training, before and after."""
-    ratio = site.attribute("ratio")
-    site.drop("ratio")
-    given = None if ratio is None else site.constant(np.array(ratio, dtype=np.float32))
-    site.set_inputs([site.input(0), given])
-
-
 def dft(site: Site) -> None:
     """`axis` became the third input, and its default another one."""
     axis = site.constant(np.array(site.attribute("axis", 1), dtype=np.int64))

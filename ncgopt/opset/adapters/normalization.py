@@ -33,6 +33,17 @@ def mask(site: Site) -> None:
     _drop_unused_outputs(site, "its mask is used, whose element type operator set 10 changed")
 
 
+def dropout(site: Site) -> None:
+    """`ratio` became an input. Nothing is dropped outside of training, before and after."""
+    _drop_unused_outputs(
+        site, "its mask is used, and only from operator set 12 on it says what it holds outside training"
+    )
+    ratio = site.attribute("ratio")
+    site.drop("ratio")
+    given = None if ratio is None else site.constant(np.array(ratio, dtype=np.float32))
+    site.set_inputs([site.input(0), given])
+
+
 def _drop_unused_outputs(site: Site, reason: str) -> None:
     if any(v.uses() or v.is_graph_output() for v in site.node.outputs[1:]):
         site.refuse(reason)
