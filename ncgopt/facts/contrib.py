@@ -42,6 +42,8 @@ _STANDARD = {
     "com.microsoft::QuickGelu": _ELEMENTWISE,
     "com.microsoft::BiasGelu": _ELEMENTWISE,
     "com.microsoft::RotaryEmbedding": _ELEMENTWISE,
+    "com.microsoft::SkipLayerNormalization": _ELEMENTWISE,
+    "com.microsoft::SkipSimplifiedLayerNormalization": _ELEMENTWISE,
     "::SimplifiedLayerNormalization": _NORMALIZATION,
     "::LayerNormalization": _NORMALIZATION,
 }

@@ -11,7 +11,12 @@ from reference.fused_gemm import FusedGemm
 from reference.fused_matmul import FusedMatMul
 from reference.gelu import BiasGelu, FastGelu, Gelu, QuickGelu
 from reference.integer_matmul import DynamicQuantizeMatMul, MatMulIntegerToFloat
-from reference.normalization import LayerNormalization, SimplifiedLayerNormalization
+from reference.normalization import (
+    LayerNormalization,
+    SimplifiedLayerNormalization,
+    SkipLayerNormalization,
+    SkipSimplifiedLayerNormalization,
+)
 from reference.rotary_embedding import RotaryEmbedding
 
 CONTRIB = [
@@ -27,5 +32,7 @@ CONTRIB = [
     RotaryEmbedding,
     QuickGelu,
     SimplifiedLayerNormalization,
+    SkipLayerNormalization,
+    SkipSimplifiedLayerNormalization,
 ]
 CORRECTED = [BatchNormalization, ConvTranspose, Dropout]

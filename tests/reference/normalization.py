@@ -29,3 +29,27 @@ class SimplifiedLayerNormalization(OpRun):
         axes = tuple(range(axis % x.ndim, x.ndim))
         y = wide / np.sqrt((wide**2).mean(axis=axes, keepdims=True) + epsilon) * scale.astype(np.float64)
         return (np.asarray(y).astype(x.dtype),)
+
+
+class SkipLayerNormalization(OpRun):
+    """com.microsoft (docs/ContribOperators.md): LayerNormalization of `X + skip` over the last of three axes."""
+
+    op_domain = "com.microsoft"
+
+    def _run(self, x, skip, gamma, beta=None, bias=None, epsilon=1e-12):
+        return LayerNormalization._run(self, _sum(x, skip, bias), gamma, beta, epsilon=epsilon)
+
+
+class SkipSimplifiedLayerNormalization(OpRun):
+    """com.microsoft (docs/ContribOperators.md): SimplifiedLayerNormalization of `X + skip` over the last of three axes."""
+
+    op_domain = "com.microsoft"
+
+    def _run(self, x, skip, gamma, bias=None, epsilon=1e-12):
+        return SimplifiedLayerNormalization._run(self, _sum(x, skip, bias), gamma, epsilon=epsilon)
+
+
+def _sum(x, skip, bias):
+    if x.ndim != 3 or x.shape != skip.shape:
+        raise ValueError(f"{x.shape} and {skip.shape}")
+    return x + skip if bias is None else x + skip + bias

@@ -24,6 +24,9 @@ FUSED_CONV = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
 g (float[2, 4, 9, 9] x, float[6, 2, 3, 3] w, float[6] b, float[2, 6, 5, 5] z) => (float[2, 6, 5, 5] y)
 {{ y = com.microsoft.FusedConv<{activation}group = 2, pads = [1, 1, 1, 1], strides = [2, 2]>(x, w, b{z}) }}"""
 PARAMETERS = {"LeakyRelu": "0.5", "HardSigmoid": "0.25, 0.5", "Clip": "-0.5, 0.75"}
+SKIP = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
+g (float[2, 3, 8] x, float[2, 3, 8] s, float[8] w, float[8] b) => (float[2, 3, 8] y)
+{{ y = com.microsoft.{operator}<epsilon = 0.01>(x, s, w{bias}) }}"""
 FUSED_MATMUL = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
 g (float[{a}] x, float[{b}] w) => (float[2, 3, 4] y) {{ y = com.microsoft.FusedMatMul<alpha = 0.5{flags}>(x, w) }}"""
 GELU = """<ir_version: 10, opset_import: ["" : 21, "com.microsoft" : 1]>
@@ -81,6 +84,11 @@ def test_fused_conv(activation, z):
     if activation in PARAMETERS:
         attribute += f"activation_params = [{PARAMETERS[activation]}], "
     assert_agree(FUSED_CONV.format(activation=attribute, z=z))
+
+
+@pytest.mark.parametrize("operator", ["SkipLayerNormalization", "SkipSimplifiedLayerNormalization"])
+def test_normalization_of_a_sum(operator):
+    assert_agree(SKIP.format(operator=operator, bias="" if "Simplified" in operator else ", b"))
 
 
 @pytest.mark.parametrize("flags", ["", ", transA = 1", ", transB = 1", ", transA = 1, transB = 1"])

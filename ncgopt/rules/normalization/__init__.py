@@ -12,6 +12,8 @@ from ncgopt.rules.normalization.fuse_layer_normalization_affine import FuseLayer
 from ncgopt.rules.normalization.fuse_layer_normalization_for_onnxruntime import FuseLayerNormalizationForOnnxruntime
 from ncgopt.rules.normalization.fuse_rms_normalization import FuseRmsNormalization
 from ncgopt.rules.normalization.fuse_simplified_layer_normalization import FuseSimplifiedLayerNormalization
+from ncgopt.rules.normalization.fuse_skip_layer_normalization import FuseSkipLayerNormalization
+from ncgopt.rules.normalization.fuse_skip_simplified_layer_normalization import FuseSkipSimplifiedLayerNormalization
 
 RULES: tuple[Rule[Any], ...] = (
     EliminateDropout(),
@@ -22,4 +24,6 @@ RULES: tuple[Rule[Any], ...] = (
     FuseLayerNormalizationForOnnxruntime(),
     FuseRmsNormalization(),
     FuseSimplifiedLayerNormalization(),
+    FuseSkipLayerNormalization(),
+    FuseSkipSimplifiedLayerNormalization(),
 )
