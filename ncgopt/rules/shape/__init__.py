@@ -26,8 +26,12 @@ from ncgopt.rules.shape.eliminate_where_constant import EliminateWhereConstant
 from ncgopt.rules.shape.fold_reshape_target import FoldReshapeTarget
 from ncgopt.rules.shape.fold_shape import FoldShape
 from ncgopt.rules.shape.fold_shape_element import FoldShapeElement
+from ncgopt.rules.shape.fold_squeeze_into_reduce import FoldSqueezeIntoReduce
 from ncgopt.rules.shape.fuse_casts import FuseCasts
 from ncgopt.rules.shape.fuse_concats import FuseConcats
+from ncgopt.rules.shape.fuse_gather_squeeze import FuseGatherSqueeze
+from ncgopt.rules.shape.fuse_gather_unsqueeze import FuseGatherUnsqueeze
+from ncgopt.rules.shape.fuse_into_reshape import FuseIntoReshape
 from ncgopt.rules.shape.fuse_reshapes import FuseReshapes
 from ncgopt.rules.shape.fuse_slices import FuseSlices
 from ncgopt.rules.shape.fuse_squeezes import FuseSqueezes
@@ -66,6 +70,10 @@ RULES: tuple[Rule[Any], ...] = (
     FuseReshapes(),
     FuseSqueezes(),
     FuseUnsqueezes(),
+    FuseGatherUnsqueeze(),
+    FuseGatherSqueeze(),
+    FoldSqueezeIntoReduce(),
+    FuseIntoReshape(),  # after the rules that need no Reshape
     FuseSlices(),
     FuseConcats(),
 )

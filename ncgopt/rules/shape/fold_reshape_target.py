@@ -11,19 +11,15 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.elements import elements
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
+from ncgopt.rules.shape._targets import Target, constant_target
 
 
 @dataclass(frozen=True)
 class Match:
-    """`out = Reshape(x, target)`, the target computed.
-
-    `numbers` says the same with 0 for a copied dimension and -1 for one that follows from the
-    others, None where no constant does; `inferred` is the place of a -1 that the target did not have.
-    """
+    """`out = Reshape(x, ...)`, the target computed; `target` says the same as a constant, None where none does."""
 
     x: ir.Value
-    numbers: tuple[int, ...] | None
-    inferred: int | None
+    target: Target | None
 
 
 class FoldReshapeTarget(Rule[Match]):
@@ -42,12 +38,12 @@ class FoldReshapeTarget(Rule[Match]):
         Requires[Match](
             "copied-or-inferred",
             "two sizes that are neither known nor x's own in the same place",
-            lambda m: m.numbers is not None,
+            lambda m: m.target is not None,
         ),
         Requires[Match](
             "others-positive",
             "a -1 beside a dimension that may be 0 is refused",
-            lambda m: m.numbers is None or m.inferred is None or _others_positive(m.numbers, m.inferred),
+            lambda m: m.target is None or m.target.others_positive,
         ),
     )
 
@@ -58,31 +54,13 @@ class FoldReshapeTarget(Rule[Match]):
         if x is None or target is None or allowzero is None or facts.is_constant(target):
             return None
         sizes = elements(target)
-        return None if sizes is None else _matched(x, sizes, bool(allowzero))
+        if sizes is None:
+            return None
+        empty = bool(allowzero) and 0 in sizes  # a 0 that does not copy
+        return Match(x, None if empty else constant_target(sizes, facts.shape(x)))
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """The Reshape with a constant target; none of its zeros means an empty dimension."""
-        if m.numbers is None:
+        if m.target is None:
             raise ValueError("no constant says what the target does")
-        return [tape.op("Reshape", [m.x, tape.constant(np.array(m.numbers, dtype=np.int64))])]
-
-
-def _matched(x: ir.Value, sizes: facts.Shape, allowzero: bool) -> Match:
-    own = facts.shape(x) or ()
-    numbers: list[int] = []
-    inferred: int | None = None
-    for place, size in enumerate(sizes):
-        if isinstance(size, int) and size >= -1 and (size != 0 or not allowzero):
-            numbers.append(size)
-        elif size is not None and not isinstance(size, int) and place < len(own) and own[place] == size:
-            numbers.append(0)
-        elif size == 0 or -1 in numbers or -1 in sizes:
-            return Match(x, None, None)
-        else:
-            inferred = place
-            numbers.append(-1)
-    return Match(x, tuple(numbers), inferred)
-
-
-def _others_positive(numbers: tuple[int, ...], inferred: int) -> bool:
-    return all(n > 0 for place, n in enumerate(numbers) if place != inferred)
+        return [tape.op("Reshape", [m.x, tape.constant(np.array(m.target.numbers, dtype=np.int64))])]
