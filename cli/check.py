@@ -27,8 +27,9 @@ class Finding:
 
     Attributes:
         kind: `invalid` (no runtime accepts it), `checker` (the ONNX checker objects), `repair` (ONNX
-            Runtime tolerates what the standard forbids) or `rewrite` (`optimize` would change it).
-        name: the pass, rule or repair; empty for the other kinds.
+            Runtime tolerates what the standard forbids), `contradiction` (a declared type or shape is wrong)
+            or `rewrite` (`optimize` would change it).
+        name: the pass, rule or repair, or the value; empty for the other kinds.
         count: how often.
         message: one line; where it occurs for the first time.
     """
@@ -91,6 +92,10 @@ def _findings(path: Path, settings: Settings, worker: Worker) -> list[Finding]:
     repairs = Counter(repair.kind for repair in report.repairs)
     first_repair = {repair.kind: f"{repair.where}: {repair.detail}" for repair in reversed(report.repairs)}
     found += [Finding("repair", kind, count, first_repair[kind]) for kind, count in repairs.items()]
+    found += [
+        Finding("contradiction", one.value, 1, f"declared as {one.declared}, and is {one.proven}")
+        for one in report.contradictions
+    ]
     rewrites = Counter(rewrite.source for rewrite in report.rewrites)
     first_rewrite = {rewrite.source: rewrite.where for rewrite in reversed(report.rewrites)}
     return found + [Finding("rewrite", name, count, first_rewrite[name]) for name, count in rewrites.items()]

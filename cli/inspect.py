@@ -67,6 +67,7 @@ def _show(screen: render.Screen, found: Inspection) -> None:
         *(("repair", f"{repair.kind}: {repair.where}: {repair.detail}") for repair in found.repairs),
         *_cost_pairs(screen, cost),
         *(_fact_pairs(screen, found.facts) if found.facts is not None else ()),
+        *(("contradiction", one.text) for one in found.contradictions),
     ]
     screen.pairs(pairs)
     screen.line()

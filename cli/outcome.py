@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from ncgopt.report import ModelStats, OutputDifference, PassRecord, Report, Verification
 
 _MAX_BINDINGS = 6
+_MAX_CONTRADICTIONS = 4
 
 
 @dataclass
@@ -39,6 +40,10 @@ def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> No
         changed = sum(report.opset.rewritten.values())
         pairs.append(("opset", f"{report.opset.before} -> {report.opset.after}, {screen.count(changed)} nodes adapted"))
     pairs += [("repaired", f"{repair.kind}: {repair.where}: {repair.detail}") for repair in report.repairs]
+    pairs += [("contradiction", one.text) for one in report.contradictions[:_MAX_CONTRADICTIONS]]
+    if len(report.contradictions) > _MAX_CONTRADICTIONS:
+        more = len(report.contradictions) - _MAX_CONTRADICTIONS
+        pairs.append(("contradiction", f"and {more} more; `inspect --facts` and the report have all"))
     pairs += [("verified", line) for line in verification_lines(report.verification)]
     if report.lossy is not None:
         pairs += [("lossy step", line) for line in verification_lines(report.lossy)]

@@ -13,8 +13,9 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.cost import GraphCost, graph_cost
 from ncgopt.facts.coverage import Coverage, coverage
+from ncgopt.facts.declared import contradictions
 from ncgopt.model import Contract, load, stats
-from ncgopt.report import ModelStats, Repair
+from ncgopt.report import Contradiction, ModelStats, Repair
 from ncgopt.runtime import Worker, WorkerDied
 
 
@@ -76,6 +77,7 @@ class Inspection:
         repairs: what ONNX Runtime tolerates and the standard forbids.
         cost: FLOPs and bytes at the given bindings.
         facts: how much of it ncgopt sees through; None where that was not asked for.
+        contradictions: values whose declared type or shape is not what they have; looked for with `facts`.
     """
 
     model: str
@@ -93,6 +95,7 @@ class Inspection:
     repairs: tuple[Repair, ...]
     cost: GraphCost
     facts: Coverage | None = None
+    contradictions: tuple[Contradiction, ...] = ()
 
 
 def inspect(path: Path, bind: Mapping[str, int], *, trust_links: bool = False, with_facts: bool = False) -> Inspection:
@@ -112,6 +115,7 @@ def inspect(path: Path, bind: Mapping[str, int], *, trust_links: bool = False, w
     model, contract = loaded.model, Contract.of(loaded.model)
     inputs = [_port(message, has_default=False) for message in contract.inputs]
     inputs += [_port(message, has_default=True) for _, message, _ in contract.defaults]
+    facts.trust_inputs(model.graph)
     return Inspection(
         model=str(path),
         producer_name=model.producer_name or "",
@@ -127,13 +131,9 @@ def inspect(path: Path, bind: Mapping[str, int], *, trust_links: bool = False, w
         metadata=dict(model.metadata_props),
         repairs=tuple(loaded.repairs),
         cost=graph_cost(model, bind),
-        facts=_coverage(model) if with_facts else None,
+        facts=coverage(model) if with_facts else None,
+        contradictions=tuple(contradictions(model)) if with_facts else (),
     )
-
-
-def _coverage(model: ir.Model) -> Coverage:
-    facts.trust_inputs(model.graph)
-    return coverage(model)
 
 
 def complaints(path: Path, worker: Worker) -> list[str]:

@@ -45,6 +45,25 @@ class Repair:
 
 
 @dataclass(frozen=True)
+class Contradiction:
+    """A value whose declared element type or shape is not what it has on every run.
+
+    Attributes:
+        value: its name.
+        declared, proven: an element type (`float`) or a shape (`[batch,3,?]`).
+    """
+
+    value: str
+    declared: str
+    proven: str
+
+    @property
+    def text(self) -> str:
+        """One line."""
+        return f"{self.value} is declared as {self.declared}, and is {self.proven}"
+
+
+@dataclass(frozen=True)
 class OpsetChange:
     """Another version of the default operator set, as the user asked for.
 
@@ -170,6 +189,7 @@ class Report:
     """Everything `optimize` did, and whether it can be trusted.
 
     Attributes:
+        contradictions: values whose declared type or shape is wrong; nothing rests on what they declare.
         opset: the change of operator set; None where none was asked for.
         rolled_back: rewrites that were found at fault when verification failed, and left out. Each is
             a bug in ncgopt or in a runtime, and worth reporting.
@@ -184,6 +204,7 @@ class Report:
     before: ModelStats | None = None
     after: ModelStats | None = None
     repairs: list[Repair] = field(default_factory=list[Repair])
+    contradictions: list[Contradiction] = field(default_factory=list[Contradiction])
     opset: OpsetChange | None = None
     passes: list[PassRecord] = field(default_factory=list[PassRecord])
     rewrites: list[Rewrite] = field(default_factory=list[Rewrite])

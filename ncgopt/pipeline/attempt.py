@@ -9,6 +9,7 @@ from pathlib import Path
 from ncgopt import model as models
 from ncgopt import opset
 from ncgopt.errors import UnsoundRewrite
+from ncgopt.facts.declared import contradictions
 from ncgopt.pipeline.bind import bind_dimensions
 from ncgopt.pipeline.plan import make_plan
 from ncgopt.pipeline.run import Progress, protect, run_once, run_to_fixpoint
@@ -58,6 +59,7 @@ class Attempt:
         bind_dimensions(self.loaded.model, settings.bind)
         protect(self.loaded.model, settings.keep)
         self._session = Session(self.loaded.model, limit=limit, avoid=avoid, worker=worker)
+        self.report.contradictions = contradictions(self.loaded.model)
         if settings.opset is not None:
             self._upgrade(settings.opset)
 

@@ -122,6 +122,20 @@ def test_check_names_repairs_and_the_checkers_complaint(ncgopt, tmp_path):
     assert {finding["kind"] for finding in found} == {"checker", "repair"}
 
 
+def test_a_wrong_declaration_is_named_everywhere(ncgopt, tmp_path):
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 21]> g (float[N, 4] x) => (float[N, 4] y) '
+        "<float[N, 5] t> { t = Neg(x) y = Abs(t) }"
+    )
+    onnx.save(model, tmp_path / "wrong.onnx")
+    checked = ncgopt("check", tmp_path / "wrong.onnx", "--preset", "none", "--format", "json")
+    findings = json.loads(checked.out)["models"][0]["findings"]
+    assert ("contradiction", "t") in {(finding["kind"], finding["name"]) for finding in findings}
+    assert "t is declared as [N,5], and is [N,4]" in ncgopt("inspect", tmp_path / "wrong.onnx", "--facts").out
+    outcome = ncgopt("optimize", tmp_path / "wrong.onnx", "-o", tmp_path / "out.onnx")
+    assert "t is declared as [N,5], and is [N,4]" in outcome.out
+
+
 def test_check_of_many_files(ncgopt, dense, tmp_path):
     clean = _linear(tmp_path / "clean.onnx")
     outcome = ncgopt("check", clean, tmp_path / "none.onnx", dense)
