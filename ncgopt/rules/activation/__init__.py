@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ncgopt.rewrite.rule import Rule
+from ncgopt.rules.activation.eliminate_nan_guard import EliminateNanGuard
 from ncgopt.rules.activation.eliminate_noop_clip import EliminateNoopClip
 from ncgopt.rules.activation.eliminate_noop_relu import EliminateNoopRelu
 from ncgopt.rules.activation.fuse_clips import FuseClips
@@ -20,6 +21,7 @@ from ncgopt.rules.activation.fuse_silu import FuseSilu
 
 # Removing comes before fusing: what does nothing should go, not be merged into a neighbour.
 RULES: tuple[Rule[Any], ...] = (
+    EliminateNanGuard(),
     EliminateNoopRelu(),
     EliminateNoopClip(),
     FuseClips(),

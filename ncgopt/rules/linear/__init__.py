@@ -15,12 +15,14 @@ from ncgopt.rules.linear.fuse_matmul_operand_scale import FuseMatmulOperandScale
 from ncgopt.rules.linear.fuse_matmul_scale import FuseMatmulScale
 from ncgopt.rules.linear.fuse_matmul_transpose import FuseMatmulTranspose
 from ncgopt.rules.linear.merge_linear_layers import MergeLinearLayers
+from ncgopt.rules.linear.reorder_scale_before_moves import ReorderScaleBeforeMoves
 
 RULES: tuple[Rule[Any], ...] = (
     FoldTransposeIntoGemm(),
     MergeLinearLayers(),
     FuseMatmulAdd(),
     FoldMatmulScale(),
+    ReorderScaleBeforeMoves(),
     FoldGemmBatchNorm(),
     FuseGemmRelu(),
     FuseGemmActivation(),
