@@ -17,7 +17,7 @@ from typing import cast
 import onnx
 import onnx_ir as ir
 
-from ncgopt.facts import attributes, constants, contrib, contrib_matmul, contrib_quantized
+from ncgopt.facts import attributes, constants, contrib, contrib_attention, contrib_matmul, contrib_quantized
 from ncgopt.facts.marks import mark_of
 from ncgopt.facts.types import UNKNOWN, Dim, Shape, ValueType, from_proto, to_proto
 
@@ -201,7 +201,11 @@ def _outputs(node: ir.Node) -> list[ValueType]:
         return _of_subgraphs(node)
     if any(a.is_ref() for a in node.attributes.values()):
         return [UNKNOWN] * len(node.outputs)
-    found = contrib_quantized.output_type(node, _known) or contrib_matmul.output_type(node, _known)
+    found = (
+        contrib_quantized.output_type(node, _known)
+        or contrib_matmul.output_type(node, _known)
+        or contrib_attention.output_type(node, _known)
+    )
     if found is not None:
         return [found, *[UNKNOWN] * (len(node.outputs) - 1)]
     schema = contrib.schema_of(node) or attributes.schema_of(node)

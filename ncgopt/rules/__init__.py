@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from ncgopt.rewrite.rule import Rule
-from ncgopt.rules import activation, algebra, convolution, linear, normalization, quantized, rotary, shape
+from ncgopt.rules import activation, algebra, attention, convolution, linear, normalization, quantized, rotary, shape
 
 RULES: tuple[Rule[Any], ...] = (
+    # Before everything that may fuse the parts of an attention into something else.
+    *attention.RULES,
     *shape.RULES,
     *rotary.RULES,
     *normalization.RULES,

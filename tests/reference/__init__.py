@@ -11,6 +11,7 @@ from reference.fused_gemm import FusedGemm
 from reference.fused_matmul import FusedMatMul
 from reference.gelu import BiasGelu, FastGelu, Gelu, QuickGelu
 from reference.integer_matmul import DynamicQuantizeMatMul, MatMulIntegerToFloat
+from reference.multi_head_attention import MultiHeadAttention
 from reference.normalization import (
     LayerNormalization,
     SimplifiedLayerNormalization,
@@ -29,6 +30,7 @@ CONTRIB = [
     Gelu,
     LayerNormalization,
     MatMulIntegerToFloat,
+    MultiHeadAttention,
     RotaryEmbedding,
     QuickGelu,
     SimplifiedLayerNormalization,
