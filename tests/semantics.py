@@ -32,7 +32,16 @@ _ORT_ERRORS = (
     ort.capi.onnxruntime_pybind11_state.NotImplemented,
 )
 # The reference implementation reports what it cannot do in many ways; each means "no second opinion".
-_REFERENCE_ERRORS = (RuntimeError, NotImplementedError, TypeError, ValueError, IndexError, KeyError, AttributeError)
+_REFERENCE_ERRORS = (
+    RuntimeError,
+    NotImplementedError,
+    TypeError,
+    ValueError,
+    IndexError,
+    KeyError,
+    AttributeError,
+    ZeroDivisionError,
+)
 
 
 class CannotRun(Exception):

@@ -21,18 +21,29 @@ class _Operator:
 
     Attributes:
         standard: the operator that has the same shapes, and the version of it.
-        data: which inputs that one takes.
-        like: the input whose element type the output has; None for float32.
+        data: which inputs that one takes; none stands for each third one after the first two.
+        like: the input whose element type the output has; float32 where it is left out.
     """
 
     standard: tuple[str, int]
     data: tuple[int, ...]
-    like: int | None
+    like: int
 
 
+_SCALE = 2  # a scale: its element type is that of the floats
 _OPERATORS: Mapping[str, _Operator] = {
-    "MatMulIntegerToFloat": _Operator(("MatMul", 13), (0, 1), None),
-    "DynamicQuantizeMatMul": _Operator(("MatMul", 13), (0, 1), None),
+    "MatMulIntegerToFloat": _Operator(("MatMul", 13), (0, 1), _SCALE),
+    "DynamicQuantizeMatMul": _Operator(("MatMul", 13), (0, 1), _SCALE),
+    "QGemm": _Operator(("Gemm", 13), (0, 3), 8),
+    "QLinearAdd": _Operator(("Add", 14), (0, 3), 0),
+    "QLinearMul": _Operator(("Mul", 14), (0, 3), 0),
+    "QLinearSigmoid": _Operator(("Sigmoid", 13), (0,), 0),
+    "QLinearLeakyRelu": _Operator(("LeakyRelu", 16), (0,), 0),
+    "QLinearSoftmax": _Operator(("Sigmoid", 13), (0,), 0),
+    "QLinearAveragePool": _Operator(("AveragePool", 10), (0,), 0),
+    "QLinearGlobalAveragePool": _Operator(("GlobalAveragePool", 1), (0,), 0),
+    "QLinearConcat": _Operator(("Concat", 13), (), 2),
+    "QLinearWhere": _Operator(("Where", 16), (0, 1, 4), 1),
 }
 
 
@@ -50,10 +61,8 @@ def output_type(node: ir.Node, known: Callable[[ir.Value], ValueType]) -> ValueT
 
 
 def _dtype(node: ir.Node, operator: _Operator, known: Callable[[ir.Value], ValueType]) -> ir.DataType | None:
-    if operator.like is None:
-        return ir.DataType.FLOAT
     value = node.inputs[operator.like] if operator.like < len(node.inputs) else None
-    return None if value is None else known(value).dtype
+    return ir.DataType.FLOAT if value is None else known(value).dtype
 
 
 def _shape(node: ir.Node, operator: _Operator, known: Callable[[ir.Value], ValueType]) -> ValueType:
@@ -61,12 +70,15 @@ def _shape(node: ir.Node, operator: _Operator, known: Callable[[ir.Value], Value
     schema = onnx.defs.get_schema(op_type, version, "")
     proto = onnx.NodeProto(op_type=op_type, output=["o0"])
     types: dict[str, onnx.TypeProto] = {}
-    for index in operator.data:
+    for index in operator.data or range(2, len(node.inputs), 3):
         value = node.inputs[index] if index < len(node.inputs) else None
         if value is None:
             return UNKNOWN
         proto.input.append(f"i{index}")
-        types[f"i{index}"] = to_proto(ValueType(ir.DataType.FLOAT, known(value).shape))
+        condition = known(value).dtype == ir.DataType.BOOL
+        types[f"i{index}"] = to_proto(
+            ValueType(ir.DataType.BOOL if condition else ir.DataType.FLOAT, known(value).shape)
+        )
     for name, attribute in node.attributes.items():
         if name in schema.attributes:
             proto.attribute.append(ir.serde.serialize_attribute(attribute))

@@ -7,8 +7,9 @@ import onnx_ir as ir
 from ncgopt.facts import constants, shapes, uses
 from ncgopt.facts.determinism import is_deterministic
 
-# Quantization is a statement about precision that runtimes read; computed away, weights grow fourfold.
-_QUANTIZATION = frozenset({"QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear"})
+# Quantization is a statement about precision that runtimes read; computed away, weights grow fourfold. Quantizing a
+# constant is not among it: what is left is its integers, and their DequantizeLinear.
+_QUANTIZATION = frozenset({"DequantizeLinear", "DynamicQuantizeLinear"})
 # Operators whose output may be larger than all they read; their size must be known beforehand.
 _GROWING = frozenset({
     "ConstantOfShape", "Expand", "Tile", "Range", "Pad", "Resize", "Upsample", "OneHot", "EyeLike", "Gather",

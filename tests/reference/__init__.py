@@ -18,6 +18,8 @@ from reference.normalization import (
     SkipLayerNormalization,
     SkipSimplifiedLayerNormalization,
 )
+from reference.quantize_linear import QuantizeLinear
+from reference.quantized import QUANTIZED
 from reference.rotary_embedding import RotaryEmbedding
 
 CONTRIB = [
@@ -36,5 +38,6 @@ CONTRIB = [
     SimplifiedLayerNormalization,
     SkipLayerNormalization,
     SkipSimplifiedLayerNormalization,
+    *QUANTIZED,
 ]
-CORRECTED = [BatchNormalization, ConvTranspose, Dropout]
+CORRECTED = [BatchNormalization, ConvTranspose, Dropout, QuantizeLinear]

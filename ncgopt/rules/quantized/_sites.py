@@ -1,0 +1,86 @@
+"""An operator between dequantized inputs and a quantized output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import onnx_ir as ir
+
+from ncgopt import facts
+from ncgopt.facts.affine import producer_beside
+from ncgopt.rewrite import Pays, Requires, Tape
+from ncgopt.rules.quantized._parameters import Parameters, parameters
+
+EIGHT_BITS = frozenset({ir.DataType.UINT8, ir.DataType.INT8})
+
+
+@dataclass(frozen=True)
+class Dequantized:
+    """`DequantizeLinear(q, scale, zero_point)`."""
+
+    q: ir.Value
+    by: Parameters
+
+    def triple(self, tape: Tape) -> list[ir.Value]:
+        """The integers, their scale and their zero point, as quantized operators take them."""
+        return [self.q, *self.by.pair(tape)]
+
+
+@dataclass(frozen=True)
+class Site:
+    """`out = QuantizeLinear(node(DequantizeLinear(...), ...))`.
+
+    Attributes:
+        node: the operator that computes in floats.
+        inputs: what is dequantized for it, in the order of its inputs.
+        out: the parameters of the result.
+    """
+
+    node: ir.Node
+    inputs: tuple[Dequantized, ...]
+    out: Parameters
+
+    @property
+    def tensors(self) -> tuple[Parameters, ...]:
+        """The parameters of all inputs and of the output."""
+        return (*(x.by for x in self.inputs), self.out)
+
+
+def dequantized(value: ir.Value | None, root: ir.Node) -> Dequantized | None:
+    """What `value` is dequantized from, beside `root`."""
+    node = producer_beside(value, root, "DequantizeLinear")
+    if node is None or node.inputs[0] is None:
+        return None
+    by = parameters(node)
+    return None if by is None else Dequantized(node.inputs[0], by)
+
+
+def site(quantize: ir.Node, *op_types: str, skip: int = 0) -> Site | None:
+    """Bind the operator before `quantize`, if all its inputs after the first `skip` are dequantized."""
+    node, out = producer_beside(quantize.inputs[0], quantize, *op_types), parameters(quantize)
+    if node is None or out is None or len(node.outputs) != 1:
+        return None
+    inputs = [dequantized(value, quantize) for value in node.inputs[skip:]]
+    known = tuple(x for x in inputs if x is not None)
+    return Site(node, known, out) if known and len(known) == len(inputs) else None
+
+
+def is_float(m: Parameters) -> bool:
+    """Whether scales are float32, as the kernels take them."""
+    return facts.dtype(m.scale) == ir.DataType.FLOAT
+
+
+ONE_TYPE = Requires[Site](
+    "one-8-bit-type",
+    "the kernels take integers of 8 bits, all of one type",
+    lambda m: m.out.dtype in EIGHT_BITS and all(x.dtype == m.out.dtype for x in m.tensors),
+)
+FLOAT_SCALES = Requires[Site](
+    "float-scales", "the kernels take scales of float32", lambda m: all(is_float(x) for x in m.tensors)
+)
+PER_TENSOR = Requires[Site](
+    "per-tensor", "the kernels take one scale per tensor", lambda m: all(x.is_scalar for x in m.tensors)
+)
+SOLE_USER = Pays[Site](
+    "sole-user", "the floats would be computed as well", lambda m: facts.sole_user(m.node.outputs[0])
+)
