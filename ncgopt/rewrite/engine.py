@@ -212,7 +212,10 @@ def _put_in_place(
     _add_constants(graph, node, tape, session)
     for made in tape.nodes:
         opsets.setdefault(made.domain, made.version or 1)
+    unnamed = [made for made in tape.nodes if made.name is None]
     graph.insert_before(node, tape.nodes)
+    for made in unnamed:
+        made.name = None  # onnx-ir gives each node a name when it enters a graph
     touched: list[ir.Node] = list(tape.nodes)
     for old, value in zip(node.outputs, new, strict=True):
         if value is not None:
@@ -238,14 +241,15 @@ def _name_new(node: ir.Node, new: Sequence[ir.Value | None], tape: Tape, session
     stem = node.name or next((v.name for v in node.outputs if v.name), None) or node.op_type
     final = tape.nodes[-1] if tape.nodes else None
     for made in tape.nodes:
-        # The last node stands where the root stood and may have its name, which leaves with it.
+        # The last node stands where the root stood and may have its name, which leaves with it. Where the
+        # model leaves nodes unnamed, so do we: names are bytes.
         if made is final and node.name:
             made.name = node.name
-        else:
+        elif node.name or made.name:
             made.name = session.fresh_name(made.name or f"{stem}/{made.op_type}")
         for output in made.outputs:
             if not any(output is value for value in new):
-                output.name = session.fresh_name(f"{made.name}:out")
+                output.name = session.fresh_name(f"{made.name or stem}:out")
     for old, value in zip(node.outputs, new, strict=True):
         if value is not None and value.name is None:
             value.name = old.name or session.fresh_name(f"{stem}:out")

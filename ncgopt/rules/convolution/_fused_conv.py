@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import onnx_ir as ir
@@ -19,6 +20,7 @@ from ncgopt.rules.activation._clip import bounds
 
 # The types that FusedConv runs in: float16 between casts, which the runtime adds around a Conv as well.
 _SERVED = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
+_DEFAULTS: dict[str, int | str] = {"auto_pad": "NOTSET", "dilations": 1, "group": 1, "pads": 0, "strides": 1}
 _LARGEST = float(np.finfo(np.float32).max)
 
 
@@ -77,11 +79,19 @@ def activation_of(node: ir.Node) -> Activation | None:
 
 def build(tape: Tape, m: Match) -> Sequence[ir.Value]:
     """One FusedConv: the Conv's inputs and attributes, and the activation."""
-    attributes = {name: attribute.value for name, attribute in m.conv.attributes.items()}
+    attributes = {name: attribute.value for name, attribute in m.conv.attributes.items() if _says(attribute)}
     attributes["activation"] = m.activation.name
     if m.activation.parameters:
         attributes["activation_params"] = list(m.activation.parameters)
     return [tape.op("FusedConv", m.conv.inputs, attributes, domain="com.microsoft", name=m.conv.name)]
+
+
+def _says(attribute: ir.Attr) -> bool:
+    """Whether an attribute of a Conv is not the default: naming the domain of FusedConv takes bytes that these free."""
+    value: object = attribute.value
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return any(v != _DEFAULTS.get(attribute.name) for v in cast("Sequence[object]", value))
+    return value != _DEFAULTS.get(attribute.name)
 
 
 def _with_attributes(node: ir.Node, *names: str) -> Activation | None:

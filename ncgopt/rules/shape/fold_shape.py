@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from ncgopt.facts.constants import Array
 from ncgopt.facts.elements import known_elements
-from ncgopt.rewrite import Claim, Rule, Tape
+from ncgopt.rewrite import Claim, Pays, Rule, Tape
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,7 @@ class Match:
     """`out = Shape(x)` or `Size(x)`, whose elements are known."""
 
     numbers: Array
+    out: ir.Value
 
 
 class FoldShape(Rule[Match]):
@@ -31,6 +32,13 @@ class FoldShape(Rule[Match]):
     claim = Claim.EXACT
     root = ("Shape", "Size")
     unconditional = "a known size is the same on every run"
+    pays = (
+        Pays[Match](
+            "inner-value",
+            "an output must be produced by a node, and a Constant takes more bytes than the Shape",
+            lambda m: not m.out.is_graph_output(),
+        ),
+    )
 
     def match(self, node: ir.Node) -> Match | None:
         """Bind the sizes; those outside `start` and `end` need not be known."""
@@ -38,7 +46,7 @@ class FoldShape(Rule[Match]):
         if numbers is None:
             return None
         array = np.array(numbers, dtype=np.int64)
-        return Match(array if node.op_type == "Shape" else array.reshape(()))
+        return Match(array if node.op_type == "Shape" else array.reshape(()), node.outputs[0])
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """The constant."""

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from ncgopt import facts
-from ncgopt.rewrite import Claim, Requires, Rule, Tape
+from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
+
+_SHORT = 4  # characters: with one more, the attribute takes no more than the name of the input and "Like" do
 
 
 @dataclass(frozen=True)
@@ -16,6 +18,7 @@ class Match:
     """`out = CastLike(x, y)`; `to` is y's element type, UNDEFINED where unknown."""
 
     x: ir.Value
+    like: ir.Value
     to: ir.DataType
     saturate: int | None
     rounding: str
@@ -43,6 +46,14 @@ class ReplaceCastLike(Rule[Match]):
         ),
     )
 
+    pays = (
+        Pays[Match](
+            "opens-or-shortens",
+            "between two inputs, nothing can be folded, and the type takes more bytes than a short name",
+            lambda m: not (m.x.is_graph_input() and m.like.is_graph_input()) or len(m.like.name or "") > _SHORT,
+        ),
+    )
+
     def match(self, node: ir.Node) -> Match | None:
         """Bind the value, the type of the other, and the attributes that Cast has too."""
         x, y = facts.input_of(node, 0), facts.input_of(node, 1)
@@ -50,7 +61,7 @@ class ReplaceCastLike(Rule[Match]):
             return None
         saturate = facts.int_attribute(node, "saturate") if facts.is_set(node, "saturate") else None
         rounding = facts.string_attribute(node, "round_mode") if facts.is_set(node, "round_mode") else "up"
-        return Match(x, facts.dtype(y) or ir.DataType.UNDEFINED, saturate, rounding or "")
+        return Match(x, y, facts.dtype(y) or ir.DataType.UNDEFINED, saturate, rounding or "")
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """The Cast."""
