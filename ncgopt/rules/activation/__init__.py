@@ -14,10 +14,13 @@ from ncgopt.rules.activation.fuse_gelu_bias import FuseGeluBias
 from ncgopt.rules.activation.fuse_gelu_for_onnxruntime import FuseGeluForOnnxruntime
 from ncgopt.rules.activation.fuse_hard_sigmoid import FuseHardSigmoid
 from ncgopt.rules.activation.fuse_hard_swish_into_hard_sigmoid import FuseHardSwishIntoHardSigmoid
+from ncgopt.rules.activation.fuse_log_softmax import FuseLogSoftmax
+from ncgopt.rules.activation.fuse_mish import FuseMish
 from ncgopt.rules.activation.fuse_quick_gelu import FuseQuickGelu
 from ncgopt.rules.activation.fuse_relu_clip import FuseReluClip
 from ncgopt.rules.activation.fuse_sigmoid import FuseSigmoid
 from ncgopt.rules.activation.fuse_silu import FuseSilu
+from ncgopt.rules.activation.fuse_softmax import FuseSoftmax
 
 # Removing comes before fusing: what does nothing should go, not be merged into a neighbour.
 RULES: tuple[Rule[Any], ...] = (
@@ -30,6 +33,9 @@ RULES: tuple[Rule[Any], ...] = (
     FuseGelu(),
     FuseHardSigmoid(),
     FuseHardSwishIntoHardSigmoid(),
+    FuseSoftmax(),
+    FuseLogSoftmax(),
+    FuseMish(),
     FuseSigmoid(),
     FuseSilu(),
     FuseGeluBias(),

@@ -14,6 +14,8 @@ from ncgopt.rules.algebra.eliminate_pow_one import EliminatePowOne
 from ncgopt.rules.algebra.eliminate_sub_zero import EliminateSubZero
 from ncgopt.rules.algebra.fuse_add_constants import FuseAddConstants
 from ncgopt.rules.algebra.fuse_mul_constants import FuseMulConstants
+from ncgopt.rules.algebra.fuse_neg_into_add_sub import FuseNegIntoAddSub
+from ncgopt.rules.algebra.fuse_or_equal import FuseOrEqual
 from ncgopt.rules.algebra.replace_div_by_power_of_two import ReplaceDivByPowerOfTwo
 from ncgopt.rules.algebra.replace_pow_reciprocal import ReplacePowReciprocal
 from ncgopt.rules.algebra.replace_pow_square import ReplacePowSquare
@@ -27,6 +29,8 @@ RULES: tuple[Rule[Any], ...] = (
     EliminatePowOne(),
     EliminateDoubleNeg(),
     EliminateDoubleNot(),
+    FuseNegIntoAddSub(),
+    FuseOrEqual(),
     FuseAddConstants(),
     FuseMulConstants(),  # before a division is replaced: one rounding of both constants, not a product of reciprocals
     ReplaceDivByPowerOfTwo(),
