@@ -14,6 +14,7 @@ from ncgopt.rules.activation.fuse_gelu_bias import FuseGeluBias
 from ncgopt.rules.activation.fuse_gelu_for_onnxruntime import FuseGeluForOnnxruntime
 from ncgopt.rules.activation.fuse_hard_sigmoid import FuseHardSigmoid
 from ncgopt.rules.activation.fuse_hard_swish_into_hard_sigmoid import FuseHardSwishIntoHardSigmoid
+from ncgopt.rules.activation.fuse_leaky_relu import FuseLeakyRelu
 from ncgopt.rules.activation.fuse_log_softmax import FuseLogSoftmax
 from ncgopt.rules.activation.fuse_mish import FuseMish
 from ncgopt.rules.activation.fuse_quick_gelu import FuseQuickGelu
@@ -36,6 +37,7 @@ RULES: tuple[Rule[Any], ...] = (
     FuseSoftmax(),
     FuseLogSoftmax(),
     FuseMish(),
+    FuseLeakyRelu(),
     FuseSigmoid(),
     FuseSilu(),
     FuseGeluBias(),
