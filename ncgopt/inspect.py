@@ -115,7 +115,7 @@ def inspect(path: Path, bind: Mapping[str, int], *, trust_links: bool = False, w
     model, contract = loaded.model, Contract.of(loaded.model)
     inputs = [_port(message, has_default=False) for message in contract.inputs]
     inputs += [_port(message, has_default=True) for _, message, _ in contract.defaults]
-    facts.trust_inputs(model.graph)
+    facts.survey(model)
     return Inspection(
         model=str(path),
         producer_name=model.producer_name or "",

@@ -6,13 +6,10 @@ of an inner value) is not a fact: ONNX Runtime does not enforce it.
 
 from ncgopt.facts.attributes import float_attribute, int_attribute, ints_attribute, is_set, string_attribute
 from ncgopt.facts.constants import constant, is_constant, scalar
+from ncgopt.facts.inference.subgraphs import inputs_are_enforced, survey
+from ncgopt.facts.knowledge import forget, forget_from
 from ncgopt.facts.shapes import (
-    Dim,
-    Shape,
     dtype,
-    forget,
-    forget_from,
-    inputs_are_enforced,
     is_broadcast_of,
     is_float,
     is_integer,
@@ -22,8 +19,9 @@ from ncgopt.facts.shapes import (
     same_shape,
     shape,
     static,
-    trust_inputs,
 )
+from ncgopt.facts.symbols import Dim
+from ncgopt.facts.types import Shape
 from ncgopt.facts.uses import input_of, is_kept, keep, other_users, producer, sole_user
 
 __all__ = [
@@ -56,5 +54,5 @@ __all__ = [
     "sole_user",
     "static",
     "string_attribute",
-    "trust_inputs",
+    "survey",
 ]

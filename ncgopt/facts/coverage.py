@@ -13,7 +13,7 @@ from typing import Literal
 
 import onnx_ir as ir
 
-from ncgopt.facts import attributes, shapes
+from ncgopt.facts import attributes, shapes, symbols
 from ncgopt.facts.elements import elements
 from ncgopt.facts.types import Shape
 
@@ -65,7 +65,7 @@ class Coverage:
 
 
 def coverage(model: ir.Model) -> Coverage:
-    """Ask for every fact of every value; `trust_inputs` must have been called for the main graph."""
+    """Ask for every fact of every value; `facts.survey` must have been called for it."""
     values = [value for graph in _graphs(model) for value in _of_graph(graph, is_main=graph is model.graph)]
     small = [value for value in values if _is_small_integer(value)]
     lost = [*_lost_types(values), *_lost_shapes(values), *_lost_contents(small)]
@@ -110,7 +110,7 @@ def _has_type(value: ir.Value) -> bool:
 
 def _has_shape(value: ir.Value) -> bool:
     dims = shapes.shape(value)
-    return dims is not None and None not in dims
+    return dims is not None and not any(d is None or symbols.is_vague(d) for d in dims)
 
 
 def _is_small_integer(value: ir.Value) -> bool:
@@ -172,5 +172,5 @@ def _lost(value: ir.Value, what: Literal["type", "shape", "contents"], cause: st
     node = value.producer()
     operator = "input" if node is None else f"{node.domain}::{node.op_type}" if node.domain else node.op_type
     dims: Shape | None = shapes.shape(value)
-    known = None if dims is None else tuple("?" if d is None else d for d in dims)
+    known = None if dims is None else tuple("?" if d is None or symbols.is_vague(d) else d for d in dims)
     return Lost(value.name or "", what, operator, (node.name or "") if node is not None else "", known, cause)

@@ -17,7 +17,7 @@ from ncgopt.report import Contradiction
 
 
 def contradictions(model: ir.Model) -> list[Contradiction]:
-    """All of them, in graph order; `trust_inputs` must have been called for the main graph."""
+    """All of them, in graph order; `facts.survey` must have been called for it."""
     return [found for value in _computed(model) if (found := _contradiction(value)) is not None]
 
 

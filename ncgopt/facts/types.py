@@ -8,8 +8,8 @@ from typing import Any
 import onnx
 import onnx_ir as ir
 
-Dim = int | str | None
-"""A size, the name of a symbolic size, or unknown."""
+from ncgopt.facts.symbols import Dim
+
 Shape = tuple[Dim, ...]
 
 

@@ -62,6 +62,7 @@ class Engine:
 
     def _round(self, model: ir.Model, session: Session, fired: Counter[str], ceiling: int) -> bool:
         """Visit every node, and again those next to a change; whether anything fired."""
+        facts.survey(model)
         facts.forget()
         before = fired.total()
         queue = deque(all_nodes(model))

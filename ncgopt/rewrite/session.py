@@ -46,7 +46,7 @@ class Session:
     def adopt(self, model: ir.Model) -> None:
         """Take over `model`, or what a pass made of its graph: learn its names, trust its inputs."""
         self._names.update(name for name in _all_names(model) if name)
-        facts.trust_inputs(model.graph)
+        facts.survey(model)
         facts.forget()
         model.meta[_KEY] = self
 

@@ -13,7 +13,7 @@ def covered(text: str):
     model = ir.from_onnx_text(text)
     for node in ir.traversal.RecursiveGraphIterator(model.graph):
         node.version = 21
-    facts.trust_inputs(model.graph)
+    facts.survey(model)
     return coverage(model)
 
 

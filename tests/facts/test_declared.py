@@ -16,7 +16,7 @@ def found(info: str, output: str = "float[N, 4] y"):
             f'<ir_version: 10, opset_import: ["" : 21]> g (float[N, 4] x) => ({output}) <{info}> {{ t = Neg(x) y = Abs(t) }}'
         )
     ).model
-    facts.trust_inputs(model.graph)
+    facts.survey(model)
     return [one.text for one in contradictions(model)]
 
 
@@ -51,5 +51,5 @@ def test_facts_do_not_follow_a_wrong_declaration():
             "<float[7] t> { t = Neg(x) y = Abs(t) }"
         )
     ).model
-    facts.trust_inputs(model.graph)
+    facts.survey(model)
     assert facts.shape(model.graph.outputs[0]) == ("N", 4)

@@ -9,6 +9,7 @@ import pytest
 from ncgopt import facts
 from ncgopt import model as models
 from ncgopt.facts.determinism import is_deterministic
+from ncgopt.facts.symbols import is_vague
 from ncgopt.rewrite.session import Session, all_nodes
 
 
@@ -19,6 +20,8 @@ def load(text: str) -> dict[str, ir.Value]:
     found = {v.name: v for v in (*model.graph.inputs, *model.graph.initializers.values())}
     for node in all_nodes(model):
         found.update({v.name: v for v in node.outputs})
+    for graph in model.graph.subgraphs():
+        found.update({f"body.{v.name}": v for v in graph.inputs})
     for function in model.functions.values():
         found.update({f"function.{v.name}": v for v in function.inputs})
     return found
@@ -45,8 +48,8 @@ def test_shapes_follow_symbols():
     )
     assert facts.shape(values["a"]) == ("N", 3)
     assert facts.same_shape(values["x"], values["y"])
-    assert facts.shape(values["c"]) == (None, 3)
-    assert not facts.same_shape(values["c"], values["c"])
+    assert facts.shape(values["c"]) == ("broadcast(M, N)", 3)
+    assert not facts.same_shape(values["c"], values["x"])
     assert facts.is_broadcast_of(facts.shape(values["k"]), facts.shape(values["x"]))
     assert not facts.is_broadcast_of(facts.shape(values["x"]), facts.shape(values["z"]))
 
@@ -57,7 +60,7 @@ def test_a_declared_inner_shape_is_not_believed():
     assert facts.dtype(values["a"]) == ir.DataType.FLOAT
 
 
-def test_inputs_of_functions_and_loop_bodies_have_no_certain_shape():
+def test_inputs_of_functions_and_loop_bodies_are_what_every_call_and_round_gives_them():
     values = load(
         HEAD
         + """g (int64 n, bool c, float[2] x) => (float[2] y, float[2] z) {
@@ -65,11 +68,41 @@ def test_inputs_of_functions_and_loop_bodies_have_no_certain_shape():
         z = local.f(x) }
         <domain: "local", opset_import: ["" : 21]> f (p) => (q) { q = Neg(p) }"""
     )
-    assert facts.shape(values["t"]) is None
-    assert facts.dtype(values["t"]) == ir.DataType.FLOAT
-    assert facts.dtype(values["y"]) == ir.DataType.FLOAT
-    assert facts.shape(values["y"]) is None
+    assert facts.shape(values["t"]) == facts.shape(values["y"]) == (2,)
+    assert facts.dtype(values["t"]) == facts.dtype(values["y"]) == ir.DataType.FLOAT
+    assert facts.dtype(values["q"]) == facts.dtype(values["z"]) == ir.DataType.FLOAT
+    assert facts.shape(values["q"]) == facts.shape(values["z"]) == (2,)
+
+
+def test_what_calls_disagree_on_is_unknown_in_a_function():
+    values = load(
+        HEAD
+        + """g (float[2, N] x, double[3, N] w) => (float[2, N] y, double[3, N] z) { y = local.f(x)  z = local.f(w) }
+        <domain: "local", opset_import: ["" : 21]> f (p) => (q) { q = Neg(p) }"""
+    )
+    first, second = facts.shape(values["q"])
+    assert is_vague(first)
+    assert second == "N"
     assert facts.dtype(values["q"]) is None
+
+
+def test_what_a_loop_changes_is_unknown_inside_and_outside():
+    values = load(
+        HEAD
+        + """g (int64 n, bool c, float[2, N] x) => (float[K, N] y, float[A, B, C] all) {
+        y, all = Loop (n, c, x) <body = b (int64 i, bool k, float[P, Q] s) => (bool k2, float[P, Q] t, float[P, Q] u) {
+            k2 = Identity(k)  t = Concat<axis = 0>(s, s)  u = Neg(x) }> }"""
+    )
+    grows, stays = facts.shape(values["body.s"])
+    assert is_vague(grows)
+    assert stays == "N"
+    outside, same = facts.shape(values["y"])
+    assert is_vague(outside)
+    assert outside not in facts.shape(values["t"]) + facts.shape(values["body.s"])
+    assert same == "N"
+    rounds, height, width = facts.shape(values["all"])
+    assert is_vague(rounds)
+    assert (height, width) == (2, "N")
 
 
 def test_an_if_has_what_both_branches_agree_on():
@@ -78,7 +111,9 @@ def test_an_if_has_what_both_branches_agree_on():
         + """g (bool c, float[N, 2] x, float[N, 3] z) => (float[N, M] y) {
         y = If (c) <then_branch = t () => (float[N, 2] u) { u = Neg(x) }, else_branch = e () => (float[N, 3] v) { v = Neg(z) }> }"""
     )
-    assert facts.shape(values["y"]) == ("N", None)
+    first, second = facts.shape(values["y"])
+    assert first == "N"
+    assert is_vague(second)
 
 
 def test_a_contradiction_proves_nothing():
@@ -92,7 +127,8 @@ def test_incomplete_facts_are_looked_at_again():
     ).model
     Session(model)
     reshape, neg = model.graph
-    assert facts.shape(neg.outputs[0]) == (None,)
+    (size,) = facts.shape(neg.outputs[0])
+    assert is_vague(size)
     target = ir.Value(name="t", const_value=ir.tensor([2], name="t"))
     model.graph.register_initializer(target)
     reshape.replace_input_with(1, target)

@@ -1,0 +1,437 @@
+"""What small integer tensors hold where they are computed from sizes.
+
+Exporters write `Reshape(x, Where(Equal(t, -1), Shape(y), t))`; following such arithmetic on arrays
+whose elements are expressions makes the target known under symbolic dimensions. Elements that
+nothing is known about are None.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import onnx_ir as ir
+
+from ncgopt.facts import symbols
+from ncgopt.facts.inference.view import Contents, NodeView
+from ncgopt.facts.symbols import Dim
+from ncgopt.facts.types import ValueType
+
+MAX_ELEMENTS = 64
+_INT32 = 2**31
+_KINDS = frozenset({ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOOL})
+_Follow = Callable[[NodeView], "Contents | None"]
+
+
+def may_have_contents(known: ValueType) -> bool:
+    """Whether a value of this type is small and integer, so that its contents are followed."""
+    size = symbols.product(known.shape) if known.shape is not None else None
+    return known.dtype in _KINDS and isinstance(size, int) and size <= MAX_ELEMENTS
+
+
+def unknown_contents(known: ValueType) -> Contents:
+    """The contents of a small integer tensor of which only the size is known."""
+    return np.full(cast("tuple[int, ...]", known.shape), None, dtype=object)
+
+
+def contents_of_constant(array: np.ndarray[Any, Any]) -> Contents | None:
+    """The elements of a constant; None for large ones and for anything but integers and booleans."""
+    if array.size > MAX_ELEMENTS or array.dtype.kind not in "iub":
+        return None
+    return _array([int(n) for n in array.reshape(-1)], array.shape)
+
+
+def contents_of_outputs(view: NodeView, outputs: list[ValueType]) -> list[Contents | None]:
+    """What the outputs of a node hold: one entry each, unknown elements None.
+
+    An answer whose shape is not the one that was inferred is dropped: one of the two is wrong.
+    """
+    found: list[Contents | None] = [None] * len(outputs)
+    if not any(may_have_contents(known) for known in outputs) or view.node.domain:
+        return found
+    if view.node.op_type == "Split":
+        parts = _split(view, outputs)
+        return found if parts is None else parts
+    follow = _BY_OPERATOR.get(view.node.op_type)
+    answer = follow(view) if follow is not None else None
+    if may_have_contents(outputs[0]):
+        if answer is None or answer.shape != outputs[0].shape:
+            answer = unknown_contents(outputs[0])
+        found[0] = _within(answer, outputs[0].dtype)
+    return found
+
+
+def _within(found: Contents, dtype: ir.DataType | None) -> Contents:
+    """Numbers that int32 arithmetic would wrap are unknown; so are such results of int64."""
+    if dtype == ir.DataType.BOOL:
+        return found
+    return _each(_unwrapped, found)
+
+
+def _unwrapped(n: Dim) -> Dim:
+    """Beyond int32 only the largest numbers, where Slices end that take everything."""
+    return n if not isinstance(n, int) or -_INT32 <= n < _INT32 or n in (2**63 - 1, -(2**63)) else None
+
+
+def _array(elements: list[Any], shape: tuple[int, ...]) -> Contents:
+    found = np.empty(len(elements), dtype=object)
+    found[:] = elements
+    return found.reshape(shape)
+
+
+def _each(function: Callable[..., Dim], *arrays: Contents) -> Contents:
+    """`function` on every element, with broadcasting."""
+    result = np.frompyfunc(function, len(arrays), 1)(*arrays)
+    return result if isinstance(result, np.ndarray) else _array([result], ())
+
+
+def _elementwise(function: Callable[..., Dim]) -> _Follow:
+    def follow(view: NodeView) -> Contents | None:
+        arrays = [view.contents(k) for k in range(len(view.node.inputs))]
+        known = [a for a in arrays if a is not None]
+        if len(known) != len(arrays) or not known:
+            return None
+        try:
+            return _each(function, *known)
+        except ValueError:
+            return None  # they do not broadcast
+
+    return follow
+
+
+def _folded(function: Callable[[Dim, Dim], Dim]) -> _Follow:
+    """An operator with any number of inputs."""
+
+    def fold(*elements: Dim) -> Dim:
+        result = elements[0]
+        for element in elements[1:]:
+            result = function(result, element)
+        return result
+
+    return _elementwise(fold)
+
+
+def _div(a: Dim, b: Dim) -> Dim:
+    if isinstance(a, int) and isinstance(b, int):
+        if b == 0:
+            return None
+        return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)  # ONNX truncates
+    # Where a symbol is the divisor, it is not zero in a run that comes to an end.
+    exact = symbols.exact_div(a, b)
+    return exact if exact is not None else symbols.floor_div(a, b)
+
+
+def _equal(a: Dim, b: Dim) -> Dim:
+    if a is not None and a == b:
+        return 1
+    return 0 if symbols.differ(a, b) else None
+
+
+def _less(a: Dim, b: Dim) -> Dim:
+    difference = symbols.sub(b, a)
+    if symbols.is_at_least(difference, 1):
+        return 1
+    return 0 if symbols.is_at_least(symbols.mul(difference, -1), 0) else None
+
+
+def _greater(a: Dim, b: Dim) -> Dim:
+    return _less(b, a)
+
+
+def _less_or_equal(a: Dim, b: Dim) -> Dim:
+    return _not(_less(b, a))
+
+
+def _greater_or_equal(a: Dim, b: Dim) -> Dim:
+    return _not(_less(a, b))
+
+
+def _neg(a: Dim) -> Dim:
+    return symbols.mul(a, -1)
+
+
+def _not(a: Dim) -> Dim:
+    return 1 - a if isinstance(a, int) else None
+
+
+def _and(a: Dim, b: Dim) -> Dim:
+    if a == 0 or b == 0:
+        return 0
+    return 1 if a == 1 and b == 1 else None
+
+
+def _or(a: Dim, b: Dim) -> Dim:
+    return _not(_and(_not(a), _not(b)))
+
+
+def _where(condition: Dim, x: Dim, y: Dim) -> Dim:
+    if condition is None:
+        return x if x == y else None
+    return x if condition else y
+
+
+def _abs(a: Dim) -> Dim:
+    if isinstance(a, int):
+        return abs(a)
+    return a if symbols.is_at_least(a, 0) else None
+
+
+def _sign(a: Dim) -> Dim:
+    if isinstance(a, int):
+        return (a > 0) - (a < 0)
+    return 1 if symbols.is_at_least(a, 1) else None
+
+
+def _shape(view: NodeView) -> Contents | None:
+    dims = view.shape()
+    if dims is None:
+        return None
+    start = view.int("start") or 0
+    end = view.int("end")
+    taken = dims[start:] if end is None else dims[start:end]
+    return _array(list(taken), (len(taken),))
+
+
+def _size(view: NodeView) -> Contents | None:
+    dims = view.shape()
+    return None if dims is None else _array([symbols.product(dims)], ())
+
+
+def _same(view: NodeView) -> Contents | None:
+    return view.contents(0)
+
+
+def _cast(view: NodeView) -> Contents | None:
+    to = view.int("to")
+    return None if to is None else _cast_to(view, ir.DataType(to))
+
+
+def _cast_like(view: NodeView) -> Contents | None:
+    to = view.type(1).dtype
+    return None if to is None else _cast_to(view, to)
+
+
+def _cast_to(view: NodeView, to: ir.DataType) -> Contents | None:
+    found = view.contents(0)
+    if found is None:
+        found = _whole_numbers(view.array(0))
+    if found is None or to not in _KINDS:
+        return None
+    return _each(_is_true, found) if to == ir.DataType.BOOL else found
+
+
+def _whole_numbers(array: np.ndarray[Any, Any] | None) -> Contents | None:
+    """A small constant of floats; numbers with a fraction are left unknown."""
+    if array is None or array.size > MAX_ELEMENTS or array.dtype.kind != "f":
+        return None
+    numbers = cast("list[float]", array.reshape(-1).tolist())
+    return _array([int(n) if abs(n) < _INT32 and n == int(n) else None for n in numbers], array.shape)
+
+
+def _is_true(a: Dim) -> Dim:
+    return _not(_equal(a, 0))
+
+
+def _reshaped(view: NodeView) -> Contents | None:
+    """Squeeze, Unsqueeze, Reshape, Flatten: the same elements; the shape is inferred elsewhere."""
+    found = view.contents(0)
+    shape = view.type_of(view.node.outputs[0]).shape
+    if found is None or shape is None or not all(isinstance(d, int) for d in shape):
+        return None
+    numbers = cast("tuple[int, ...]", shape)
+    return found.reshape(numbers) if found.size == np.prod(numbers, dtype=int) else None
+
+
+def _transpose(view: NodeView) -> Contents | None:
+    found, axes = view.contents(0), view.ints("perm")
+    if found is None or (axes is not None and sorted(axes) != list(range(found.ndim))):
+        return None
+    return found.transpose(axes)
+
+
+def _gather(view: NodeView) -> Contents | None:
+    source, index = view.contents(0), view.contents(1)
+    if source is None or index is None or source.ndim == 0 or not all(isinstance(k, int) for k in index.flat):
+        return None
+    axis = view.axis("axis", source.ndim)
+    if axis is None:
+        return None
+    size = source.shape[axis]
+    if not all(-size <= k < size for k in index.flat):
+        return None
+    return _at_least_0d(source.take(index.astype(np.int64), axis=axis))
+
+
+def _slice(view: NodeView) -> Contents | None:
+    source = view.contents(0)
+    starts, ends = view.numbers(1, "starts"), view.numbers(2, "ends")
+    if source is None or starts is None or ends is None:
+        return None
+    axes = view.numbers(3, "axes") if view.given(3) or view.ints("axes") is not None else tuple(range(len(starts)))
+    steps = view.numbers(4) if view.given(4) else (1,) * len(starts)
+    if axes is None or steps is None or not len(starts) == len(ends) == len(axes) == len(steps):
+        return None
+    index = [slice(None)] * source.ndim
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        if not -source.ndim <= axis < source.ndim or step == 0:
+            return None
+        size = source.shape[axis]
+        # Going backwards, an end before the first element means to take that one too.
+        stop = None if step < 0 and end < -size else end
+        index[axis] = slice(start, stop, step)
+    return source[tuple(index)]
+
+
+def _concat(view: NodeView) -> Contents | None:
+    parts = [view.contents(k) for k in range(len(view.node.inputs))]
+    known = [p for p in parts if p is not None]
+    if len(known) != len(parts) or not known or known[0].ndim == 0 or len({p.ndim for p in known}) != 1:
+        return None
+    axis = view.axis("axis", known[0].ndim)
+    try:
+        return None if axis is None else np.concatenate(known, axis=axis)
+    except ValueError:
+        return None  # their other dimensions differ
+
+
+def _split(view: NodeView, outputs: list[ValueType]) -> list[Contents | None] | None:
+    source = view.contents(0)
+    if source is None or source.ndim == 0:
+        return None
+    axis = view.axis("axis", source.ndim)
+    if axis is None:
+        return None
+    sizes = [None if known.shape is None or len(known.shape) != source.ndim else known.shape[axis] for known in outputs]
+    if not all(isinstance(n, int) for n in sizes) or sum(cast("list[int]", sizes)) != source.shape[axis]:
+        return None
+    return list(np.split(source, np.cumsum(cast("list[int]", sizes))[:-1], axis=axis))
+
+
+def _filled(view: NodeView) -> Contents | None:
+    """ConstantOfShape."""
+    shape = view.numbers(0)
+    attribute = view.node.attributes.get("value")
+    if shape is None or np.prod(shape, dtype=int) > MAX_ELEMENTS or (attribute is not None and attribute.is_ref()):
+        return None
+    if attribute is None:
+        return None  # float zeros
+    number = attribute.as_tensor().numpy().reshape(-1)
+    return np.full(shape, int(number[0]), dtype=object) if number.size == 1 and number.dtype.kind in "iub" else None
+
+
+def _expand(view: NodeView) -> Contents | None:
+    found, target = view.contents(0), view.numbers(1)
+    if found is None or target is None:
+        return None
+    try:
+        shape = np.broadcast_shapes(found.shape, target)
+    except ValueError:
+        return None
+    return np.broadcast_to(found, shape) if np.prod(shape, dtype=int) <= MAX_ELEMENTS else None
+
+
+def _tile(view: NodeView) -> Contents | None:
+    found, repeats = view.contents(0), view.numbers(1)
+    if found is None or repeats is None or len(repeats) != found.ndim or min(repeats, default=0) < 0:
+        return None
+    return np.tile(found, repeats) if found.size * np.prod(repeats, dtype=int) <= MAX_ELEMENTS else None
+
+
+def _range(view: NodeView) -> Contents | None:
+    ends = [view.contents(k) for k in range(3)]
+    start, limit, step = (e.reshape(-1)[0] if e is not None and e.size == 1 else None for e in ends)
+    if step == 1 and isinstance(start, int) and isinstance(limit, int) and limit - start > MAX_ELEMENTS:
+        return None
+    if not isinstance(start, int) or not isinstance(limit, int) or not isinstance(step, int) or step == 0:
+        return None
+    numbers = list(range(start, limit, step))
+    return _array(numbers, (len(numbers),))
+
+
+def _reduced(function: Callable[[Dim, Dim], Dim], start: int | None) -> _Follow:
+    """A reduction; `start` is what nothing at all reduces to, None where that fails."""
+
+    def follow(view: NodeView) -> Contents | None:
+        found = view.contents(0)
+        axes = _reduced_axes(view, found.ndim) if found is not None else None
+        if found is None or axes is None:
+            return None
+        result = found
+        for axis in axes:
+            parts = list(np.moveaxis(result, axis, 0))
+            if not parts and start is None:
+                return None
+            total = _at_least_0d(parts[0]) if parts else np.full(_beside(result, axis), start, dtype=object)
+            for part in parts[1:]:
+                total = _each(function, total, _at_least_0d(part))
+            result = np.expand_dims(total, axis)
+        if view.int("keepdims") == 0:
+            result = result.reshape([n for k, n in enumerate(result.shape) if k not in axes])
+        return result
+
+    return follow
+
+
+def _reduced_axes(view: NodeView, rank: int) -> list[int] | None:
+    axes = view.numbers(1, "axes")
+    if axes is None:
+        if view.given(1):
+            return None
+        axes = () if view.int("noop_with_empty_axes") else tuple(range(rank))
+    if not all(-rank <= axis < rank for axis in axes):
+        return None
+    return sorted({axis % rank for axis in axes}) if rank else []
+
+
+def _beside(found: Contents, axis: int) -> tuple[int, ...]:
+    return (*found.shape[:axis], *found.shape[axis + 1 :])
+
+
+def _at_least_0d(found: Any) -> Contents:
+    return cast(Contents, found) if isinstance(found, np.ndarray) else _array([found], ())
+
+
+_BY_OPERATOR: dict[str, _Follow] = {
+    "Shape": _shape,
+    "Size": _size,
+    "Identity": _same,
+    "Cast": _cast,
+    "CastLike": _cast_like,
+    "Squeeze": _reshaped,
+    "Unsqueeze": _reshaped,
+    "Reshape": _reshaped,
+    "Flatten": _reshaped,
+    "Transpose": _transpose,
+    "Gather": _gather,
+    "Slice": _slice,
+    "Concat": _concat,
+    "ConstantOfShape": _filled,
+    "Expand": _expand,
+    "Tile": _tile,
+    "Range": _range,
+    "Mul": _elementwise(symbols.mul),
+    "Add": _elementwise(symbols.add),
+    "Sum": _folded(symbols.add),
+    "Sub": _elementwise(symbols.sub),
+    "Div": _elementwise(_div),
+    "Mod": _elementwise(symbols.modulo),
+    "Neg": _elementwise(_neg),
+    "Abs": _elementwise(_abs),
+    "Sign": _elementwise(_sign),
+    "Max": _folded(symbols.maximum),
+    "Min": _folded(symbols.minimum),
+    "Equal": _elementwise(_equal),
+    "Less": _elementwise(_less),
+    "LessOrEqual": _elementwise(_less_or_equal),
+    "Greater": _elementwise(_greater),
+    "GreaterOrEqual": _elementwise(_greater_or_equal),
+    "Not": _elementwise(_not),
+    "And": _elementwise(_and),
+    "Or": _elementwise(_or),
+    "Where": _elementwise(_where),
+    "ReduceProd": _reduced(symbols.mul, 1),
+    "ReduceSum": _reduced(symbols.add, 0),
+    "ReduceMax": _reduced(symbols.maximum, None),
+    "ReduceMin": _reduced(symbols.minimum, None),
+}

@@ -1,0 +1,173 @@
+"""Shapes of operators that move elements about without computing: their targets may hold symbols."""
+
+from __future__ import annotations
+
+from ncgopt.facts import symbols
+from ncgopt.facts.inference.view import NodeView
+from ncgopt.facts.symbols import Dim
+from ncgopt.facts.types import Shape
+
+
+def reshape(view: NodeView) -> Shape | None:
+    """Reshape: 0 copies, -1 takes what is left.
+
+    A symbol in the target is taken at its word. Where it is 0, ONNX would copy instead; then the
+    number of elements is 0 and that copy is of a dimension that makes it so, or the run fails.
+    """
+    target, dims = view.dims(1, "shape"), view.shape()
+    if target is None:
+        length = view.shape(1)
+        return (None,) * length[0] if length is not None and isinstance(length[0], int) else None
+    copies = view.version < 5 or not view.int("allowzero")
+    found: list[Dim] = []
+    for index, entry in enumerate(target):
+        if entry == 0 and copies:
+            found.append(dims[index] if dims is not None and index < len(dims) else None)
+        else:
+            found.append(entry)
+    if -1 not in found:
+        return tuple(_size(entry) for entry in found)
+    if found.count(-1) > 1:
+        return None
+    place = found.index(-1)
+    others = symbols.product(tuple(entry for k, entry in enumerate(found) if k != place))
+    total = symbols.product(dims) if dims is not None else None
+    found[place] = _left(total, others)
+    return tuple(_size(entry) if k != place else entry for k, entry in enumerate(found))
+
+
+def _left(total: Dim, others: Dim) -> Dim:
+    exact = symbols.exact_div(total, others)
+    return exact if exact is not None else symbols.floor_div(total, others, certain=True)
+
+
+def _size(entry: Dim) -> Dim:
+    return entry if not isinstance(entry, int) or entry >= 0 else None
+
+
+def flatten(view: NodeView) -> Shape | None:
+    """Flatten: two dimensions, the products on both sides of the axis."""
+    dims, axis = view.shape(), view.int("axis")
+    if dims is None or axis is None or not -len(dims) <= axis <= len(dims):
+        return (None, None)
+    axis = axis + len(dims) if axis < 0 else axis
+    return symbols.product(dims[:axis]), symbols.product(dims[axis:])
+
+
+def expand(view: NodeView) -> Shape | None:
+    """Expand: broadcasting with a target that is given as data."""
+    dims, target = view.shape(), view.dims(1)
+    if dims is None or target is None:
+        length = view.shape(1)
+        if dims is not None and length is not None and isinstance(length[0], int):
+            return (None,) * max(len(dims), length[0])
+        return None
+    return broadcast(dims, target)
+
+
+def broadcast(*shapes: Shape) -> Shape | None:
+    """Multidirectional broadcasting; None where two numbers contradict each other."""
+    rank = max((len(dims) for dims in shapes), default=0)
+    found: list[Dim] = [1] * rank
+    caps: list[tuple[Dim, Dim]] = []
+    for dims in shapes:
+        for k, dim in enumerate(dims, start=rank - len(dims)):
+            before = found[k]
+            if isinstance(before, int) and isinstance(dim, int) and before != dim and 1 not in (before, dim):
+                return None
+            found[k] = symbols.broadcast(before, dim)
+            caps += [(b, c) for a, b in ((before, dim), (dim, before)) if (c := symbols.cap_of(a, b)) is not None]
+    # A table that is cut to a length and then meets that length was long enough: see it in all dimensions.
+    for size, cap in caps:
+        found = [symbols.under_cap(dim, size, cap) for dim in found]
+    return tuple(found)
+
+
+def concat(view: NodeView) -> Shape | None:
+    """Concat: the sum along the axis; elsewhere whichever input knows best."""
+    shapes = [view.shape(k) for k in range(len(view.node.inputs))]
+    known = [dims for dims in shapes if dims is not None]
+    if not known or len({len(dims) for dims in known}) != 1:
+        return None
+    rank = len(known[0])
+    axis = view.axis("axis", rank)
+    if axis is None:
+        return None
+    found: list[Dim] = [_best([dims[k] for dims in known]) for k in range(rank)]
+    along: Dim = 0
+    for dims in shapes:
+        along = symbols.add(along, dims[axis] if dims is not None else None)
+    found[axis] = along
+    return tuple(found)
+
+
+def _best(dims: list[Dim]) -> Dim:
+    """One of several equal dimensions: a number before a symbol, a symbol with a name before one without."""
+    numbers = [d for d in dims if isinstance(d, int)]
+    named = [d for d in dims if d is not None and not symbols.is_vague(d)]
+    return (numbers or named or [d for d in dims if d is not None] or [None])[0]
+
+
+def constant_of_shape(view: NodeView) -> Shape | None:
+    """ConstantOfShape."""
+    target = view.dims(0)
+    if target is None:
+        length = view.shape(0)
+        return (None,) * length[0] if length is not None and len(length) == 1 and isinstance(length[0], int) else None
+    return tuple(_size(entry) for entry in target)
+
+
+def tile(view: NodeView) -> Shape | None:
+    """Tile: every dimension times its number of repetitions."""
+    dims, repeats = view.shape(), view.dims(1)
+    if dims is None:
+        return None
+    if repeats is None or len(repeats) != len(dims):
+        return (None,) * len(dims)
+    return tuple(symbols.mul(d, r) for d, r in zip(dims, repeats, strict=True))
+
+
+def range_(view: NodeView) -> Shape | None:
+    """Range over integers: the number of steps."""
+    ends = [view.contents(k) for k in range(3)]
+    start, limit, step = (e.reshape(-1)[0] if e is not None and e.size == 1 else None for e in ends)
+    if not isinstance(step, int) or step == 0:
+        return (None,)
+    length = symbols.sub(limit, start) if step > 0 else symbols.sub(start, limit)
+    count = symbols.ceil_div(symbols.maximum(length, 0), abs(step))
+    return (count,)
+
+
+def split(view: NodeView) -> list[Shape] | None:
+    """Split: the given sizes, or equal parts."""
+    dims = view.shape()
+    axis = view.axis("axis", len(dims)) if dims is not None else None
+    if dims is None or axis is None:
+        return None
+    count = len(view.node.outputs)
+    sizes = view.dims(1, "split")
+    if sizes is None and not view.given(1):
+        part = symbols.ceil_div(dims[axis], count)
+        last = symbols.sub(dims[axis], symbols.mul(part, count - 1))
+        sizes = (part,) * (count - 1) + (last,)
+    if sizes is None or len(sizes) != count:
+        sizes = (None,) * count
+    return [(*dims[:axis], _size(size), *dims[axis + 1 :]) for size in sizes]
+
+
+def unsqueeze(view: NodeView) -> Shape | None:
+    """Unsqueeze where the axes are known only by their number."""
+    dims, count = view.shape(), view.shape(1)
+    if dims is None or count is None or view.numbers(1) is not None or not isinstance(count[0], int):
+        return None
+    return (None,) * (len(dims) + count[0])
+
+
+def squeeze(view: NodeView) -> Shape | None:
+    """Squeeze without axes under symbols: only numbers tell which dimensions go."""
+    dims = view.shape()
+    if dims is None or view.given(1) or view.ints("axes") is not None:
+        return None
+    if any(d == 1 or d is None or not (isinstance(d, int) or symbols.is_at_least(d, 2)) for d in dims):
+        return tuple(d for d in dims if d != 1) if all(isinstance(d, int) for d in dims) else None
+    return dims

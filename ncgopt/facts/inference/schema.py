@@ -1,0 +1,131 @@
+"""ONNX's own inference: element types, and shapes wherever symbols do not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnx
+import onnx_ir as ir
+
+from ncgopt.facts import attributes, contrib, contrib_attention, contrib_matmul, contrib_quantized
+from ncgopt.facts.inference.view import NodeView
+from ncgopt.facts.types import UNKNOWN, ValueType, from_proto, to_proto
+
+_MAX_DATA = 4096  # elements of a constant handed to inference: shapes and axes, not weights
+_FAILURES = (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError, KeyError)
+
+
+def infer(view: NodeView) -> list[ValueType]:
+    """Types of all outputs; unknown where the operator is, or where what is known contradicts itself.
+
+    An input of unknown element type is tried as two types that the operator takes: what comes out
+    the same both times does not depend on it.
+    """
+    node = view.node
+    unknown = [UNKNOWN] * len(node.outputs)
+    found = (
+        contrib_quantized.output_type(node, view.type_of)
+        or contrib_matmul.output_type(node, view.type_of)
+        or contrib_attention.output_type(node, view.type_of)
+    )
+    if found is not None:
+        return [found, *unknown[1:]]
+    schema = contrib.schema_of(node) or attributes.schema_of(node)
+    if schema is None or any(a.is_ref() for a in node.attributes.values()):
+        return unknown
+    proto = contrib.as_standard(node) or _proto(node)
+    answers = [_once(view, proto, schema, trial) for trial in range(1 + _has_untyped(view))]
+    if None in answers:
+        return unknown
+    first, last = answers[0], answers[-1]
+    assert first is not None
+    assert last is not None
+    return [_common(a, b) for a, b in zip(first, last, strict=True)]
+
+
+def _has_untyped(view: NodeView) -> bool:
+    return any(v is not None and view.type_of(v).dtype is None for v in view.node.inputs)
+
+
+def _once(view: NodeView, proto: onnx.NodeProto, schema: onnx.defs.OpSchema, trial: int) -> Sequence[ValueType] | None:
+    types: dict[str, onnx.TypeProto] = {}
+    data: dict[str, onnx.TensorProto] = {}
+    guesses: dict[str, ir.DataType] = {}
+    for index, value in enumerate(view.node.inputs):
+        if value is None:
+            continue
+        known = view.type_of(value)
+        if known.dtype is None:
+            guess = _guess(schema, index, trial, guesses)
+            if guess is None:
+                return None
+            known = ValueType(guess, known.shape)
+        types[f"i{index}"] = to_proto(known)
+        tensor = _data(view, index, known)
+        if tensor is not None:
+            data[f"i{index}"] = tensor
+    try:
+        inferred = onnx.shape_inference.infer_node_outputs(schema, proto, types, data)
+    except _FAILURES:
+        return None  # contradictory or unsupported: nothing is proven
+    return [from_proto(inferred.get(f"o{k}")) for k in range(len(view.node.outputs))]
+
+
+def _guess(schema: onnx.defs.OpSchema, index: int, trial: int, guesses: dict[str, ir.DataType]) -> ir.DataType | None:
+    """An element type that the operator takes there; inputs bound to one type variable share it."""
+    if not schema.inputs:
+        return None
+    formal = schema.inputs[min(index, len(schema.inputs) - 1)]
+    if formal.type_str not in guesses:
+        names = sorted(t[7:-1] for t in formal.types if t.startswith("tensor("))
+        kinds = [_KINDS[n] for n in names if n in _KINDS]
+        if len(kinds) <= trial:
+            return None
+        guesses[formal.type_str] = kinds[trial]
+    return guesses[formal.type_str]
+
+
+_KINDS = {
+    "float": ir.DataType.FLOAT,
+    "int64": ir.DataType.INT64,
+    "bool": ir.DataType.BOOL,
+    "float16": ir.DataType.FLOAT16,
+    "double": ir.DataType.DOUBLE,
+    "uint8": ir.DataType.UINT8,
+    "int8": ir.DataType.INT8,
+    "int32": ir.DataType.INT32,
+}
+
+
+def _common(a: ValueType, b: ValueType) -> ValueType:
+    return ValueType(a.dtype if a.dtype == b.dtype else None, a.shape if a.shape == b.shape else None)
+
+
+def _data(view: NodeView, index: int, known: ValueType) -> onnx.TensorProto | None:
+    """What a small input holds, where every element is known: constants, and sizes that are numbers."""
+    if known.shape is None or not _is_small(known):
+        return None
+    array = view.array(index)
+    if array is None:
+        contents = view.contents(index)
+        if contents is None or known.dtype is None or not all(isinstance(n, int) for n in contents.flat):
+            return None
+        array = contents.astype(known.dtype.numpy())
+    return onnx.numpy_helper.from_array(array)
+
+
+def _is_small(known: ValueType) -> bool:
+    size = 1
+    for d in known.shape or ():
+        size *= d if isinstance(d, int) else _MAX_DATA + 1
+    return size <= _MAX_DATA
+
+
+def _proto(node: ir.Node) -> onnx.NodeProto:
+    """The node with inputs `i0, i1, ...` and outputs `o0, ...`: a value used twice stays two inputs."""
+    proto = onnx.NodeProto(op_type=node.op_type, domain=node.domain)
+    proto.input.extend("" if v is None else f"i{k}" for k, v in enumerate(node.inputs))
+    proto.output.extend(f"o{k}" for k in range(len(node.outputs)))
+    for attribute in node.attributes.values():
+        proto.attribute.append(ir.serde.serialize_attribute(attribute))
+    return proto

@@ -1,0 +1,182 @@
+"""What is known of a value, derived when somebody asks and kept with the value.
+
+A rewrite never changes what a value holds, so a complete fact stays true for good; an incomplete
+one is worth another look after something changed (`forget`). A dimension of which nothing is known
+gets a name of its own: two values that have it in common have the same size.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import cast
+
+import onnx_ir as ir
+
+from ncgopt.facts import constants, symbols
+from ncgopt.facts.inference.contents import (
+    contents_of_constant,
+    contents_of_outputs,
+    may_have_contents,
+    unknown_contents,
+)
+from ncgopt.facts.inference.operators import types_of_outputs
+from ncgopt.facts.inference.view import Contents, NodeView
+from ncgopt.facts.marks import mark_of
+from ncgopt.facts.types import UNKNOWN, Shape, ValueType
+
+_CACHE = "ncgopt.known"
+_FRESH = "ncgopt.fresh"
+_MAX_STACK = 1_000_000
+_epochs = itertools.count()
+_epoch = next(_epochs)
+_numbers = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Type and, for small integer tensors, contents of a value.
+
+    Attributes:
+        final: whether there is nothing more to learn.
+    """
+
+    type: ValueType
+    contents: Contents | None = None
+    final: bool = False
+
+
+def forget() -> None:
+    """Make incomplete facts be looked at again: call it after the graph changed."""
+    global _epoch
+    _epoch = next(_epochs)
+
+
+def forget_from(value: ir.Value) -> None:
+    """Make incomplete facts that may follow from `value` be looked at again, after it took a place.
+
+    Facts that are complete stay, and what follows from them cannot have changed.
+    """
+    pending = [value]
+    while pending:
+        for use in pending.pop().uses():
+            for output in use.node.outputs:
+                entry = _entry(output)
+                if entry is not None and not entry[1].final and entry[0] == _epoch:
+                    output.meta[_CACHE] = (-1, entry[1])
+                    pending.append(output)
+
+
+def known(value: ir.Value) -> Known:
+    """Everything known of `value`."""
+    found = cached(value)
+    if found is not None:
+        return found
+    # Depth first without recursion: chains of thousands of nodes are common.
+    stack = [value]
+    while stack:
+        node = stack[-1].producer()
+        missing = [v for v in (node.inputs if node else ()) if v is not None and cached(v) is None]
+        if missing and len(stack) < _MAX_STACK:
+            stack.extend(missing)
+            continue
+        current = stack.pop()
+        if cached(current) is None:
+            _derive(current)
+    return cached(value) or Known(UNKNOWN)
+
+
+def cached(value: ir.Value) -> Known | None:
+    """What was derived before and needs no second look."""
+    entry = _entry(value)
+    if entry is None:
+        return None
+    epoch, found = entry
+    return found if found.final or epoch == _epoch else None
+
+
+def store(value: ir.Value, found: ValueType, contents: Contents | None = None) -> None:
+    """Note what is known of `value`, with a name for every dimension that has none."""
+    named = ValueType(found.dtype, _named(value, found.shape))
+    final = (
+        named.complete
+        and not any(symbols.is_vague(d) for d in named.shape or ())
+        and (not may_have_contents(named) or (contents is not None and None not in contents.reshape(-1).tolist()))
+    )
+    value.meta[_CACHE] = (_epoch, Known(named, contents, final))
+
+
+def drop(value: ir.Value) -> None:
+    """Forget what is known of `value` altogether: it was derived from an assumption that does not hold."""
+    if mark_of(value, _CACHE) is not None:
+        del value.meta[_CACHE]
+
+
+def _entry(value: ir.Value) -> tuple[int, Known] | None:
+    return cast("tuple[int, Known] | None", mark_of(value, _CACHE))
+
+
+def _named(value: ir.Value, dims: Shape | None) -> Shape | None:
+    if dims is None or None not in dims:
+        return dims
+    names = cast("dict[int, str]", mark_of(value, _FRESH) or {})
+    for axis, dim in enumerate(dims):
+        if dim is None and axis not in names:
+            names[axis] = symbols.fresh(str(next(_numbers)))
+    value.meta[_FRESH] = names
+    return tuple(names[axis] if dim is None else dim for axis, dim in enumerate(dims))
+
+
+def _derive(value: ir.Value) -> None:
+    # Subgraphs ask for facts themselves.
+    from ncgopt.facts.inference import subgraphs
+
+    node = value.producer()
+    if node is None:
+        subgraphs.derive_source(value)
+    elif node.op_type == "Constant" and not node.domain:
+        tensor = constants.constant_tensor(node)
+        store_tensor(value, tensor)
+    elif subgraphs.is_structured(node):
+        _store_outputs(node, subgraphs.types_of_outputs(node))
+    else:
+        view = NodeView(node, lambda v: known(v).type, contents_of, constants.constant)
+        types = _declared(node, types_of_outputs(view))
+        for output, found in zip(node.outputs, types, strict=True):
+            store(output, found)
+        contents = contents_of_outputs(view, types)
+        if any(found is not None for found in contents):
+            for output, found, held in zip(node.outputs, types, contents, strict=True):
+                store(output, found, held)
+
+
+def _store_outputs(node: ir.Node, types: Sequence[ValueType]) -> None:
+    for output, found in zip(node.outputs, _declared(node, types), strict=True):
+        store(output, found)
+
+
+def _declared(node: ir.Node, types: Sequence[ValueType]) -> list[ValueType]:
+    """A declared inner element type is a fact where nothing better is known: the runtime enforces it at load."""
+    found: list[ValueType] = []
+    for output, inferred in zip(node.outputs, types, strict=True):
+        if inferred.dtype is None and isinstance(output.type, ir.TensorType) and output.type.dtype.value:
+            inferred = ValueType(output.type.dtype, inferred.shape)
+        found.append(inferred)
+    return found
+
+
+def store_tensor(value: ir.Value, tensor: ir.TensorProtocol | None) -> None:
+    """Note what a constant is; its contents are read only when somebody asks."""
+    store(value, UNKNOWN if tensor is None else ValueType(tensor.dtype, tuple(tensor.shape.numpy())))
+
+
+def contents_of(value: ir.Value) -> Contents | None:
+    """The elements of a small integer or boolean tensor, each a number, an expression or None."""
+    found = known(value)
+    if found.contents is not None or not may_have_contents(found.type):
+        return found.contents
+    array = constants.constant(value)
+    held = unknown_contents(found.type) if array is None else contents_of_constant(array)
+    store(value, found.type, held)
+    return held
