@@ -8,6 +8,7 @@ from ncgopt.rewrite.rule import Rule
 from ncgopt.rules.quantized.eliminate_clip_before_quantize import EliminateClipBeforeQuantize
 from ncgopt.rules.quantized.eliminate_dequantize_quantize import EliminateDequantizeQuantize
 from ncgopt.rules.quantized.eliminate_quantization_around_movement import EliminateQuantizationAroundMovement
+from ncgopt.rules.quantized.fuse_dequantized_matmul import FuseDequantizedMatmul
 from ncgopt.rules.quantized.fuse_dynamic_quantize_matmul import FuseDynamicQuantizeMatmul
 from ncgopt.rules.quantized.fuse_integer_matmul_bias import FuseIntegerMatmulBias
 from ncgopt.rules.quantized.fuse_matmul_integer_to_float import FuseMatmulIntegerToFloat
@@ -37,6 +38,7 @@ RULES: tuple[Rule[Any], ...] = (
     FuseQlinearPool(),
     FuseQlinearConcat(),
     FuseQlinearWhere(),
+    FuseDequantizedMatmul(),
     FuseMatmulIntegerToFloat(),
     FuseIntegerMatmulBias(),
     FuseDynamicQuantizeMatmul(),
