@@ -9,7 +9,18 @@ from __future__ import annotations
 from typing import Any
 
 from ncgopt.rewrite.rule import Rule
-from ncgopt.rules import activation, algebra, attention, convolution, linear, normalization, quantized, rotary, shape
+from ncgopt.rules import (
+    activation,
+    algebra,
+    attention,
+    convolution,
+    layout,
+    linear,
+    normalization,
+    quantized,
+    rotary,
+    shape,
+)
 
 RULES: tuple[Rule[Any], ...] = (
     # Before everything that may fuse the parts of an attention into something else.
@@ -20,6 +31,7 @@ RULES: tuple[Rule[Any], ...] = (
     *algebra.RULES,
     *convolution.RULES,
     *linear.RULES,
+    *layout.RULES,  # after linear: a Gemm reads an operand transposed at no cost
     *activation.RULES,
     *quantized.RULES,
 )

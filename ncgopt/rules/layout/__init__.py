@@ -1,0 +1,20 @@
+"""The order of axes: Transposes that meet, pass an operator, or go."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ncgopt.rewrite.rule import Rule
+from ncgopt.rules.layout.eliminate_opposite_transposes import EliminateOppositeTransposes
+from ncgopt.rules.layout.eliminate_transpose_before_gather import EliminateTransposeBeforeGather
+from ncgopt.rules.layout.fold_transpose_into_one_hot import FoldTransposeIntoOneHot
+from ncgopt.rules.layout.merge_transposes import MergeTransposes
+from ncgopt.rules.layout.reorder_matmul_transpose import ReorderMatmulTranspose
+
+RULES: tuple[Rule[Any], ...] = (
+    EliminateTransposeBeforeGather(),
+    FoldTransposeIntoOneHot(),
+    ReorderMatmulTranspose(),
+    EliminateOppositeTransposes(),
+    MergeTransposes(),
+)
