@@ -4,6 +4,7 @@ from ncgopt.passes.base import Pass
 from ncgopt.passes.drop_dead_nodes import DropDeadNodes
 from ncgopt.passes.fold_constants import FoldConstants
 from ncgopt.passes.inline_branches import InlineBranches
+from ncgopt.passes.inline_functions import InlineFunctions
 from ncgopt.passes.lift_constants import LiftConstants
 from ncgopt.passes.prune_weights import PruneWeights
 from ncgopt.passes.share_initializers import ShareInitializers
@@ -16,6 +17,7 @@ from ncgopt.passes.unroll_loops import UnrollLoops
 PASSES: tuple[type[Pass], ...] = (
     PruneWeights,
     Simplify,
+    InlineFunctions,
     LiftConstants,
     DropDeadNodes,
     InlineBranches,

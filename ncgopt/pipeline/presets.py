@@ -7,6 +7,8 @@ from collections.abc import Mapping
 RULES_GROUP = "rules"
 
 _DEFAULT = (
+    # Ahead of everything: a body says more once it is known what it is called with.
+    "inline-functions",
     # Constants first: rules and folding see initializers only where a Constant node was lifted.
     "lift-constants",
     "drop-dead-nodes",

@@ -116,6 +116,10 @@ class Splicer:
         for output in node.outputs:
             self._name(output)
             self._fresh.add(output)
+        given = len(node.inputs)
+        while given and node.inputs[given - 1] is None:  # a call left an input out
+            given -= 1
+        node.resize_inputs(given)
 
     def _name(self, value: ir.Value) -> None:
         if value.name and self._values[value.name] > 1:
