@@ -90,15 +90,16 @@ def _of_graph(graph: ir.Graph, *, is_main: bool) -> Iterator[ir.Value]:
         yield from (value for value in graph.inputs if _may_be_tensor(value))
     for node in graph:
         if node.op_type != "Constant" or node.domain:
-            yield from (v for k, v in enumerate(node.outputs) if v.name and _may_be_tensor(v, node, k))
+            yield from (v for v in node.outputs if v.name and _may_be_tensor(v))
 
 
-def _may_be_tensor(value: ir.Value, node: ir.Node | None = None, index: int = 0) -> bool:
+def _may_be_tensor(value: ir.Value) -> bool:
     """Whether a shape could be known at all: a sequence, an optional or a map has none."""
     if value.type is not None and not isinstance(value.type, ir.TensorType):
         return False
+    node, index = value.producer(), value.index()
     schema = attributes.schema_of(node) if node is not None else None
-    if schema is None or not schema.outputs:
+    if schema is None or index is None or not schema.outputs:
         return True
     output = schema.outputs[min(index, len(schema.outputs) - 1)]
     return any(kind.startswith("tensor(") for kind in output.types)

@@ -63,3 +63,12 @@ def test_constants_do_not_flatter():
         g (float[N] x) => (float[N] y) { k = Constant<value_float = 1.0>()  y = Add(x, k) }
     """)
     assert found.values == 1
+
+
+def test_the_thread_may_be_lost_at_what_comes_out_of_a_sequence():
+    found = covered("""
+        <ir_version: 10, opset_import: ["" : 21]>
+        g (float[N] x, float[M] w, int64 i) => (float[K] y) { s = SequenceConstruct(x, w)  e = SequenceAt(s, i)  y = Relu(e) }
+    """)
+    assert found.shapes < found.values
+    assert [one.value for one in found.lost if one.what == "shape"] == ["e"]
