@@ -102,9 +102,14 @@ def store(value: ir.Value, found: ValueType, contents: Contents | None = None) -
     final = (
         named.complete
         and not any(symbols.is_vague(d) for d in named.shape or ())
-        and (not may_have_contents(named) or (contents is not None and None not in contents.reshape(-1).tolist()))
+        and (not may_have_contents(named) or (contents is not None and _settled(contents)))
     )
     value.meta[_CACHE] = (_epoch, Known(named, contents, final))
+
+
+def _settled(contents: Contents) -> bool:
+    """Whether every element is known, and not by the name of a size of which more may be learnt."""
+    return not any(d is None or symbols.is_vague(d) for d in cast("list[symbols.Dim]", contents.reshape(-1).tolist()))
 
 
 def drop(value: ir.Value) -> None:

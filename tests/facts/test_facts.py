@@ -9,6 +9,7 @@ import pytest
 from ncgopt import facts
 from ncgopt import model as models
 from ncgopt.facts.determinism import is_deterministic
+from ncgopt.facts.elements import elements
 from ncgopt.facts.symbols import is_vague
 from ncgopt.rewrite.session import Session, all_nodes
 
@@ -134,6 +135,19 @@ def test_incomplete_facts_are_looked_at_again():
     reshape.replace_input_with(1, target)
     facts.forget_from(target)
     assert facts.shape(neg.outputs[0]) == (2,)
+
+
+def test_contents_that_only_name_an_unknown_size_are_looked_at_again():
+    text = "g (float[2] x, int64[1] s) => (int64[M] y) { r = Reshape(x, s)  n = Shape(r)  y = Neg(n) }"
+    model = models.from_proto(onnx.parser.parse_model(HEAD + text)).model
+    Session(model)
+    reshape, shape, _ = model.graph
+    assert is_vague(elements(shape.outputs[0])[0])
+    target = ir.Value(name="t", const_value=ir.tensor([2], name="t"))
+    model.graph.register_initializer(target)
+    reshape.replace_input_with(1, target)
+    facts.forget()
+    assert elements(shape.outputs[0]) == (2,)
 
 
 def test_attributes_have_the_defaults_of_their_opset():
