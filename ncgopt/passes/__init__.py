@@ -3,6 +3,7 @@
 from ncgopt.passes.base import Pass
 from ncgopt.passes.drop_dead_nodes import DropDeadNodes
 from ncgopt.passes.fold_constants import FoldConstants
+from ncgopt.passes.fuse_slices_into_split import FuseSlicesIntoSplit
 from ncgopt.passes.inline_branches import InlineBranches
 from ncgopt.passes.inline_functions import InlineFunctions
 from ncgopt.passes.lift_constants import LiftConstants
@@ -27,6 +28,7 @@ PASSES: tuple[type[Pass], ...] = (
     ShareSubexpressions,
     ShareInitializers,
     ShareTransposedInitializers,
+    FuseSlicesIntoSplit,
 )
 
 __all__ = ["PASSES", "Pass"]

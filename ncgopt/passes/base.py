@@ -25,11 +25,13 @@ class Pass(ir.passes.InPlacePass):
         claim: how equal the result is (`ncgopt.rewrite.rule.Claim`).
         changes_interface: whether inputs and outputs may change, which only passes do that the
             user asked for by name.
+        closing: whether the pass waits until nothing else changes anything, as `Rule.closing` does.
     """
 
     name: ClassVar[str] = ""
     claim: ClassVar[Claim]
     changes_interface: ClassVar[bool] = False
+    closing: ClassVar[bool] = False
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Refuse a pass that says too little about itself."""

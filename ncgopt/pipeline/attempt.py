@@ -95,8 +95,10 @@ class Attempt:
             run_once(model, self._plan.lossy, self._session, report, progress)
             if after_lossy is not None:
                 after_lossy()
-            for steps in (self._plan.steps, self._plan.closing):
-                run_to_fixpoint(model, steps, self._session, report, self._settings.max_cycles, progress)
+            cycles = self._settings.max_cycles
+            run_to_fixpoint(model, self._plan.steps, self._session, report, cycles, progress)
+            if run_once(model, self._plan.closing, self._session, report, progress):
+                run_to_fixpoint(model, self._plan.everything, self._session, report, cycles, progress)
         finally:
             report.rewrites = self._session.rewrites
             report.refusals = self._session.refusals()

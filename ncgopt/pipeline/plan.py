@@ -22,13 +22,14 @@ from ncgopt.settings import Settings, Target
 class Plan:
     """What runs: `lossy` passes once, first; `steps` again and again until none changes anything; then `closing`.
 
-    `closing` are the same steps with the rules that wait for the others (`Rule.closing`); they too run
-    until none changes anything. Empty where no rule waits.
+    `closing` are the rules and passes that wait for the others (`Rule.closing`, `Pass.closing`). Once
+    one of them changes something, `everything` runs until nothing changes any more.
     """
 
     lossy: tuple[Pass, ...]
     steps: tuple[Pass, ...]
     closing: tuple[Pass, ...]
+    everything: tuple[Pass, ...]
 
 
 def make_plan(settings: Settings) -> Plan:
@@ -58,11 +59,14 @@ def make_plan(settings: Settings) -> Plan:
     return Plan(tuple(lossy), *_stages(steps, settings.target))
 
 
-def _stages(steps: Sequence[Pass | Rule[Any]], target: Target) -> tuple[tuple[Pass, ...], tuple[Pass, ...]]:
-    """The steps without the rules that wait for the others, and with them if any of those serves `target`."""
-    waiting = [s for s in steps if isinstance(s, Rule) and s.closing and target in s.targets]
-    first = [s for s in steps if not (isinstance(s, Rule) and s.closing)]
-    return tuple(_grouped(first, target)), tuple(_grouped(steps, target)) if waiting else ()
+def _stages(
+    steps: Sequence[Pass | Rule[Any]], target: Target
+) -> tuple[tuple[Pass, ...], tuple[Pass, ...], tuple[Pass, ...]]:
+    """The steps without those that wait for the others, those that wait, and all together."""
+    serving = [s for s in steps if not isinstance(s, Rule) or target in s.targets]
+    first = [s for s in serving if not s.closing]
+    waiting = [s for s in serving if s.closing]
+    return tuple(_grouped(first, target)), tuple(_grouped(waiting, target)), tuple(_grouped(serving, target))
 
 
 def _expand(requested: Iterable[str]) -> list[str]:

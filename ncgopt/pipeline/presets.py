@@ -24,6 +24,8 @@ _DEFAULT = (
     "share-transposed-initializers",
     # After sharing constants: subexpressions are equal only if their inputs are the same value.
     "share-subexpressions",
+    # Last of all: it waits for the rest anyway.
+    "fuse-slices-into-split",
 )
 
 PRESETS: Mapping[str, tuple[str, ...]] = {

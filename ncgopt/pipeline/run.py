@@ -41,9 +41,9 @@ def _protectable(model: ir.Model) -> list[ir.Node | ir.Value]:
     return [*all_nodes(model), *initializers]
 
 
-def run_once(model: ir.Model, steps: Iterable[Pass], session: Session, report: Report, progress: Progress) -> None:
-    """Run each pass once, in order."""
-    _cycle(model, steps, session, report, 0, progress)
+def run_once(model: ir.Model, steps: Iterable[Pass], session: Session, report: Report, progress: Progress) -> bool:
+    """Run each pass once, in order; whether any of them changed something."""
+    return _cycle(model, steps, session, report, 0, progress)
 
 
 def run_to_fixpoint(
