@@ -13,7 +13,17 @@ _RANDOM = frozenset(
 )
 # com.microsoft operators known to compute the same each time; any other may not.
 _CONTRIB = frozenset(
-    {"FusedGemm", "FusedMatMul", "FusedConv", "Gelu", "FastGelu", "QuickGelu", "BiasGelu", "RotaryEmbedding"}
+    {
+        "BiasGelu",
+        "FastGelu",
+        "FusedConv",
+        "FusedGemm",
+        "FusedMatMul",
+        "Gelu",
+        "MultiHeadAttention",
+        "QuickGelu",
+        "RotaryEmbedding",
+    }
 )
 
 

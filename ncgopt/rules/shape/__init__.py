@@ -39,12 +39,14 @@ from ncgopt.rules.shape.fuse_transposes import FuseTransposes
 from ncgopt.rules.shape.fuse_unsqueezes import FuseUnsqueezes
 from ncgopt.rules.shape.replace_cast_like import ReplaceCastLike
 from ncgopt.rules.shape.replace_range_vectors import ReplaceRangeVectors
+from ncgopt.rules.shape.replace_split_to_sequence import ReplaceSplitToSequence
 
 # Removing comes before fusing: what does nothing should go, not be merged into a neighbour.
 RULES: tuple[Rule[Any], ...] = (
     EliminateIdentity(),
     ReplaceCastLike(),
     ReplaceRangeVectors(),
+    ReplaceSplitToSequence(),
     EliminateNoopCast(),
     EliminateNoopTranspose(),
     EliminateNoopReshape(),
