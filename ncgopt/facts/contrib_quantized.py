@@ -1,4 +1,4 @@
-"""Types and shapes of the quantized `com.microsoft` operators that ncgopt emits.
+"""Types and shapes of the quantized `com.microsoft` operators that ncgopt emits or finds.
 
 Their shapes are those of the standard operator that each computes in floats, applied to its data
 inputs; their element types follow from an input (ONNX Runtime, docs/ContribOperators.md).
@@ -43,12 +43,14 @@ _OPERATORS: Mapping[str, _Operator] = {
     "QLinearAveragePool": _Operator(("AveragePool", 10), (0,), 0),
     "QLinearGlobalAveragePool": _Operator(("GlobalAveragePool", 1), (0,), 0),
     "QLinearConcat": _Operator(("Concat", 13), (), 2),
+    # Its weights are laid out otherwise, which decides nothing: `hidden_size` is given.
+    "DynamicQuantizeLSTM": _Operator(("LSTM", 14), (0, 1, 2), 0),
     "QLinearWhere": _Operator(("Where", 16), (0, 1, 4), 1),
 }
 
 
 def output_type(node: ir.Node, known: Callable[[ir.Value], ValueType]) -> ValueType | None:
-    """Type of the only output of `node`; None where it is no such operator.
+    """Type of the first output of `node`; None where it is no such operator.
 
     Args:
         node: any node.

@@ -31,6 +31,7 @@ _SHAPES: dict[str, _First] = {
     "OneHot": indexing.one_hot,
     "NonZero": indexing.non_zero,
     "Conv": spatial.conv,
+    "ConvInteger": spatial.conv,
     "MaxPool": spatial.pool,
     "AveragePool": spatial.pool,
     "LpPool": spatial.pool,

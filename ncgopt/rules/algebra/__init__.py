@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ncgopt.rewrite.rule import Rule
+from ncgopt.rules.algebra.eliminate_add_positive_zero import EliminateAddPositiveZero
 from ncgopt.rules.algebra.eliminate_add_zero import EliminateAddZero
 from ncgopt.rules.algebra.eliminate_div_one import EliminateDivOne
 from ncgopt.rules.algebra.eliminate_double_neg import EliminateDoubleNeg
@@ -12,6 +13,7 @@ from ncgopt.rules.algebra.eliminate_double_not import EliminateDoubleNot
 from ncgopt.rules.algebra.eliminate_mul_one import EliminateMulOne
 from ncgopt.rules.algebra.eliminate_pow_one import EliminatePowOne
 from ncgopt.rules.algebra.eliminate_sub_zero import EliminateSubZero
+from ncgopt.rules.algebra.eliminate_zero_initial_state import EliminateZeroInitialState
 from ncgopt.rules.algebra.fuse_add_constants import FuseAddConstants
 from ncgopt.rules.algebra.fuse_mul_constants import FuseMulConstants
 from ncgopt.rules.algebra.fuse_neg_into_add_sub import FuseNegIntoAddSub
@@ -23,6 +25,8 @@ from ncgopt.rules.algebra.replace_pow_square import ReplacePowSquare
 # Removing comes before fusing and replacing: what does nothing should go, not change its form.
 RULES: tuple[Rule[Any], ...] = (
     EliminateAddZero(),
+    EliminateAddPositiveZero(),
+    EliminateZeroInitialState(),
     EliminateSubZero(),
     EliminateMulOne(),
     EliminateDivOne(),
