@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx
 import onnx_ir as ir
 import pytest
+from onnx.reference import ReferenceEvaluator
 
+import ncgopt
 from ncgopt import facts
 from ncgopt import model as models
 from ncgopt.facts.determinism import is_deterministic
@@ -178,3 +181,32 @@ def test_determinism(node: str, expected: bool):
     text = HEAD + f"g (float[2] x, bool t) => (float[2] y) <float r = {{0.5}}> {{ {node} }}"
     text += '<domain: "local", opset_import: ["" : 21]> f (p) => (q) { q = Neg(p) }'
     assert is_deterministic(load(text)["y"].producer()) is expected
+
+
+def two_lengths(name: str) -> onnx.ModelProto:
+    """x is enlarged to the length of z; both lengths are declared as `name`."""
+    proto = onnx.parser.parse_model(
+        HEAD + "g (float[A] x, float[A] z) => (float[B] y) { s = Shape(z)  e = Expand(x, s)  y = Neg(e) }"
+    )
+    for port in proto.graph.input:
+        port.type.tensor_type.shape.dim[0].dim_param = name
+    return proto
+
+
+@pytest.mark.parametrize("name", ["?", "-1", "*", "None", "none", ""])
+def test_what_only_says_unknown_is_no_name(name: str):
+    model = models.from_proto(two_lengths(name)).model
+    Session(model)
+    x, z = model.graph.inputs
+    assert not facts.same_shape(x, z)
+
+
+def test_sizes_declared_as_a_question_mark_may_differ_when_the_model_is_optimized(tmp_path):
+    path, out = tmp_path / "m.onnx", tmp_path / "o.onnx"
+    proto = two_lengths("?")
+    onnx.save(proto, path)
+    ncgopt.optimize(path, ncgopt.Settings(verify=False), output=out)
+    feeds = {"x": np.ones(1, np.float32), "z": np.zeros(5, np.float32)}
+    expected = ReferenceEvaluator(proto).run(None, feeds)[0]
+    assert np.array_equal(ReferenceEvaluator(onnx.load(out)).run(None, feeds)[0], expected)
+    assert expected.shape == (5,)

@@ -80,7 +80,7 @@ def _dims(value: ir.Value) -> Shape | None:
 def _dim(d: int | ir.SymbolicDim, name: str, axis: int) -> Dim:
     if isinstance(d, int):
         return d if d >= 0 else symbols.unnamed(name, axis)
-    return symbols.declared(d.value) if d.value else symbols.unnamed(name, axis)
+    return symbols.declared(d.value) if d.value and symbols.is_name(d.value) else symbols.unnamed(name, axis)
 
 
 def _graphs(node: ir.Node) -> Iterator[ir.Graph]:
