@@ -32,11 +32,6 @@ Dim = int | str | None
 """A size, the canonical text of an expression, or unknown."""
 
 
-def is_name(text: str | None) -> bool:
-    """Whether a declared dimension names a size: Paddle writes `?` for all that it does not know, others `None`."""
-    return bool(text) and text.lower() != "none" and any(sign.isalpha() for sign in text)
-
-
 @functools.lru_cache(maxsize=4096)
 def declared(text: str) -> str:
     """The dimension that a model's author named `text`: a word, or an expression such as `past + 1`."""

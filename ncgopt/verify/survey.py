@@ -8,6 +8,7 @@ from typing import Any
 
 import onnx
 
+from ncgopt.dimensions import is_name
 from ncgopt.verify.domains import domain_of
 from ncgopt.verify.graph import GraphView, attribute, dims_of, nodes_of, read_graph
 from ncgopt.verify.inputs import (
@@ -84,12 +85,11 @@ def _tensor(proto: Any, name: str) -> TensorType:
     dims = dims_of(proto)
     if dims is None:
         return TensorType(dtype, None)
-    return TensorType(dtype, tuple(f"{name}[{axis}]" if d in {None, "?"} else _dim(d) for axis, d in enumerate(dims)))
+    return TensorType(dtype, tuple(_dim(dim, name, axis) for axis, dim in enumerate(dims)))
 
 
-def _dim(dim: Dim | None) -> Dim:
-    assert dim is not None
-    return dim
+def _dim(dim: Dim | None, name: str, axis: int) -> Dim:
+    return dim if isinstance(dim, int) or (dim is not None and is_name(dim)) else f"{name}[{axis}]"
 
 
 def _domain(view: GraphView, name: str, kind: InputType) -> Domain:

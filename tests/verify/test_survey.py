@@ -154,3 +154,14 @@ def test_files_that_are_no_models(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(InputUnreadable, match=r"model\.onnx"):
         survey(path)
+
+
+@pytest.mark.parametrize("name", ["?", "-1", "None"])
+def test_what_only_says_unknown_is_varied_by_itself(tmp_path, name):
+    proto = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 21]> g (float[A, B] x) => (float[A, B] y) { y = Neg(x) }'
+    )
+    for dim in proto.graph.input[0].type.tensor_type.shape.dim:
+        dim.dim_param = name
+    onnx.save(proto, tmp_path / "m.onnx")
+    assert [symbol.name for symbol in survey(tmp_path / "m.onnx").symbols] == ["x[0]", "x[1]"]

@@ -7,6 +7,7 @@ from typing import cast
 
 import onnx_ir as ir
 
+from ncgopt.dimensions import is_name
 from ncgopt.facts import attributes, knowledge, symbols
 from ncgopt.facts.marks import mark_of
 from ncgopt.facts.symbols import Dim
@@ -80,7 +81,7 @@ def _dims(value: ir.Value) -> Shape | None:
 def _dim(d: int | ir.SymbolicDim, name: str, axis: int) -> Dim:
     if isinstance(d, int):
         return d if d >= 0 else symbols.unnamed(name, axis)
-    return symbols.declared(d.value) if d.value and symbols.is_name(d.value) else symbols.unnamed(name, axis)
+    return symbols.declared(d.value) if d.value and is_name(d.value) else symbols.unnamed(name, axis)
 
 
 def _graphs(node: ir.Node) -> Iterator[ir.Graph]:
