@@ -6,25 +6,16 @@ the two holds follows from the shape of x wherever that is known.
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import onnx_ir as ir
 
-from ncgopt.facts import constants, elements, shapes, uses
+from ncgopt.facts import uses
+from ncgopt.facts.knowledge import contents_of
 
 _MAX_DEPTH = 32
-_COMPARISONS: Mapping[str, Callable[[int, int], bool]] = {
-    "Equal": operator.eq,
-    "Less": operator.lt,
-    "LessOrEqual": operator.le,
-    "Greater": operator.gt,
-    "GreaterOrEqual": operator.ge,
-}
-_OF_EQUALS: Mapping[str, bool] = {
-    "Equal": True, "Less": False, "LessOrEqual": True, "Greater": False, "GreaterOrEqual": True,
-}  # fmt: skip
-_SAME_ELEMENT = ("Identity", "Squeeze", "Unsqueeze", "Reshape", "Flatten")
+# Cast to a number and to bool again, what is not zero stays so.
+_SAME_TRUTH = ("Identity", "Squeeze", "Unsqueeze", "Reshape", "Flatten", "Cast")
 
 
 def truth(value: ir.Value | None, given: Mapping[ir.Value, bool] | None = None) -> bool | None:
@@ -43,44 +34,20 @@ def _truth(value: ir.Value | None, given: Mapping[ir.Value, bool], depth: int) -
         return None
     if value in given:
         return given[value]
-    number = constants.scalar(value)
-    if number is not None:
-        return bool(number)
+    found = contents_of(value)
+    if found is not None and found.size == 1 and isinstance(held := found.reshape(-1)[0], int):
+        return bool(held)
     node = uses.producer(value)
-    if node is None or node.domain:
-        return None
-    first = uses.input_of(node, 0)
-    if node.op_type in _COMPARISONS:
-        return _compared(node)
-    if node.op_type == "Not" or node.op_type in _SAME_ELEMENT:
-        inner = _truth(first, given, depth - 1)
-        return not inner if node.op_type == "Not" and inner is not None else inner
-    if node.op_type == "Cast":
-        return _cast(first, given, depth)
+    if node is None or node.domain or not given:
+        return None  # without assumptions the contents say all
+    inner = _truth(uses.input_of(node, 0), given, depth - 1)
+    if node.op_type == "Not":
+        return None if inner is None else not inner
+    if node.op_type in _SAME_TRUTH:
+        return inner
     if node.op_type in ("And", "Or", "Xor"):
         return _combined(node.op_type, [_truth(v, given, depth - 1) for v in node.inputs])
     return None
-
-
-def _cast(source: ir.Value | None, given: Mapping[ir.Value, bool], depth: int) -> bool | None:
-    """To a number and to bool again, what is not zero stays so; a size as a condition is true unless it is 0."""
-    number = _only(elements.elements(source))
-    if isinstance(number, int):
-        return number != 0
-    return _truth(source, given, depth - 1)
-
-
-def _compared(node: ir.Node) -> bool | None:
-    a, b = (_only(elements.elements(uses.input_of(node, k))) for k in (0, 1))
-    if a is None or b is None:
-        return None
-    if isinstance(a, int) and isinstance(b, int):
-        return _COMPARISONS[node.op_type](a, b)
-    return _OF_EQUALS[node.op_type] if a == b else None
-
-
-def _only(found: shapes.Shape | None) -> shapes.Dim:
-    return found[0] if found is not None and len(found) == 1 else None
 
 
 def _combined(op_type: str, sides: list[bool | None]) -> bool | None:

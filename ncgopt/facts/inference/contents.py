@@ -165,6 +165,10 @@ def _or(a: Dim, b: Dim) -> Dim:
     return _not(_and(_not(a), _not(b)))
 
 
+def _xor(a: Dim, b: Dim) -> Dim:
+    return _not(_equal(a, b))
+
+
 def _where(condition: Dim, x: Dim, y: Dim) -> Dim:
     if condition is None:
         return x if x == y else None
@@ -429,6 +433,7 @@ _BY_OPERATOR: dict[str, _Follow] = {
     "Not": _elementwise(_not),
     "And": _elementwise(_and),
     "Or": _elementwise(_or),
+    "Xor": _elementwise(_xor),
     "Where": _elementwise(_where),
     "ReduceProd": _reduced(symbols.mul, 1),
     "ReduceSum": _reduced(symbols.add, 0),
