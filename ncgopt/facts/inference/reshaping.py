@@ -11,8 +11,9 @@ from ncgopt.facts.types import Shape
 def reshape(view: NodeView) -> Shape | None:
     """Reshape: 0 copies, -1 takes what is left.
 
-    A symbol in the target is taken at its word. Where it is 0, ONNX would copy instead; then the
-    number of elements is 0 and that copy is of a dimension that makes it so, or the run fails.
+    A symbol in the target is taken at its word. Where it is 0, ONNX copies a dimension of the input
+    instead: the shape stated of an *empty* result may then be that of another empty tensor. Nobody
+    sees other numbers for it, and without it the heads of no attention would be known.
     """
     target, dims = view.dims(1, "shape"), view.shape()
     if target is None:

@@ -27,7 +27,8 @@ class FoldReshapeTarget(Rule[Match]):
 
     A size that x has in the same place is copied (0); one that is left over follows from the others
     (-1). Runtimes refuse a -1 beside a dimension of 0, so that one comes in only beside known sizes;
-    where the target has one already, the original is refused as well.
+    where the target has one already, the original is refused as well, except with `allowzero`: there
+    ONNX Runtime infers sizes of empty tensors (reshape_helper.h).
     """
 
     name = "fold-reshape-target"
@@ -56,11 +57,31 @@ class FoldReshapeTarget(Rule[Match]):
         sizes = elements(target)
         if sizes is None:
             return None
-        empty = bool(allowzero) and 0 in sizes  # a 0 that does not copy
-        return Match(x, None if empty else constant_target(sizes, facts.shape(x)))
+        if allowzero and 0 in sizes:
+            return Match(x, None)  # a 0 that does not copy
+        own = facts.shape(x)
+        found = constant_target(_spelled_out(sizes, own, facts.shape(node.outputs[0])), own)
+        if found is not None and allowzero and -1 in found.numbers:
+            found = Target(found.numbers, found.numbers.index(-1))
+        return Match(x, found)
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """The Reshape with a constant target; none of its zeros means an empty dimension."""
         if m.target is None:
             raise ValueError("no constant says what the target does")
         return [tape.op("Reshape", [m.x, tape.constant(np.array(m.target.numbers, dtype=np.int64))])]
+
+
+def _spelled_out(sizes: facts.Shape, own: facts.Shape | None, result: facts.Shape | None) -> facts.Shape:
+    """`sizes` with the number that a -1 comes to, where the other sizes are numbers or the tensor's own in their place.
+
+    Then the sizes that may be 0 cancel out. A size from elsewhere would copy another one where it is 0.
+    """
+    if own is None or result is None or len(result) != len(sizes):
+        return sizes
+    others = [(size, own[k] if k < len(own) else None) for k, size in enumerate(sizes)]
+    if not all(isinstance(size, int) or (size is not None and size == mine) for size, mine in others):
+        return sizes
+    return tuple(
+        known if size == -1 and isinstance(known, int) else size for size, known in zip(sizes, result, strict=True)
+    )
