@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import onnx_ir as ir
@@ -11,7 +12,7 @@ from ncgopt import facts
 from ncgopt.rewrite import Tape
 from ncgopt.rules.attention._attention import Attention
 from ncgopt.rules.attention._bounds import Bounds, bounds
-from ncgopt.rules.attention._masks import Added, Selected
+from ncgopt.rules.attention._masks import Added, Mask
 
 _AXES_ARE_INPUTS = 13  # the opset since which they are, for Unsqueeze
 _SHAPE_SLICES = 15  # the opset since which Shape takes a start and an end
@@ -30,7 +31,7 @@ def bounds_of(found: Attention) -> Bounds | None:
     return Bounds(low, high, minus_inf)
 
 
-def _bounds_of_mask(mask: Added | Selected) -> Bounds | None:
+def _bounds_of_mask(mask: Mask) -> Bounds | None:
     if isinstance(mask, Added):
         return bounds(mask.value)
     return Bounds(0.0, 0.0, True) if np.isneginf(mask.number) else Bounds(mask.number, 0.0)
@@ -49,17 +50,27 @@ def can_be_additive(found: Attention, root: ir.Node) -> bool:
     )
 
 
-def additive_mask(tape: Tape, found: Attention, root: ir.Node) -> ir.Value:
-    """The sum of the masks as `(batch or 1, heads or 1, length of queries, length of keys)`."""
+def additive_mask(tape: Tape, masks: Sequence[Mask]) -> ir.Value:
+    """The sum of at least one mask, in the shape that they broadcast to."""
+    return functools.reduce(lambda a, b: tape.op("Add", [a, b]), [mask.build(tape) for mask in masks])
+
+
+def spelled_out(tape: Tape, mask: ir.Value, found: Attention, root: ir.Node, rank: int = 4) -> ir.Value:
+    """`mask`, of the shape of the masks of `found`, as `(batch or 1, heads or 1, length of queries, length of keys)`.
+
+    Args:
+        tape: where to record.
+        mask: numbers or booleans.
+        found: the attention whose masks `can_be_additive`.
+        root: what is matched.
+        rank: leading axes of size 1 beyond this rank may be missing.
+    """
     dims = found.mask_dims
     assert dims is not None
-    mask = functools.reduce(lambda a, b: tape.op("Add", [a, b]), [mask.build(tape) for mask in found.masks])
     wanted = (*_four(dims)[:2], *found.scores_dims[2:])
-    if dims == wanted:
-        return mask
-    if _four(dims) == wanted:
-        return _unsqueezed(tape, mask, 4 - len(dims))
-    return tape.op("Expand", [mask, _target(tape, _four(dims), wanted, root)])
+    if _four(dims) != wanted:
+        return tape.op("Expand", [mask, _target(tape, _four(dims), wanted, root)])
+    return mask if len(dims) >= rank else _unsqueezed(tape, mask, rank - len(dims))
 
 
 def _unsqueezed(tape: Tape, x: ir.Value, count: int) -> ir.Value:

@@ -21,8 +21,10 @@ class Heads:
     """A tensor of shape `(batch, heads, length, size)`, or what it is made from.
 
     Attributes:
-        whole: the tensor itself; None where only its transpose over the last two axes exists.
-        split: `(batch, length, heads, size)`, whose axes 1 and 2 were exchanged; None where there is none.
+        whole: the tensor itself; None where only its transpose over the last two axes exists, or where it
+            is scaled before it is split.
+        split: `(batch, length, heads, size)`, whose axes 1 and 2 were exchanged; None where there is none,
+            or where it is scaled.
         packed: `(batch, length, heads * size)`, which was reshaped into `split`; None where there is none.
         dims: the four dimensions, as far as they are known.
         factor: what was multiplied by on the way, and is not in the three values above.
@@ -45,12 +47,54 @@ class Heads:
 
     def as_whole(self, tape: Tape) -> ir.Value:
         """The `(batch, heads, length, size)` form."""
-        return self.whole if self.whole is not None else tape.op("Transpose", [self.split], {"perm": _TO_HEADS})
+        if self.whole is not None:
+            return self.whole
+        split = self.split
+        if split is None:
+            _, heads, _, size = self.dims
+            assert isinstance(heads, int)
+            assert isinstance(size, int)
+            split = tape.op("Reshape", [self.packed, tape.constant(np.array([0, 0, heads, size], dtype=np.int64))])
+        return tape.op("Transpose", [split], {"perm": _TO_HEADS})
 
     @property
     def packing(self) -> int:
         """Operators it takes to pack: none, a Reshape, or a Transpose and a Reshape."""
         return 0 if self.packed is not None else 1 if self.split is not None else 2
+
+    @property
+    def unpacking(self) -> int:
+        """Operators it takes to have it whole: none, a Transpose, or a Reshape and a Transpose."""
+        return 0 if self.whole is not None else 1 if self.split is not None else 2
+
+
+def ungrouped(heads: Heads, root: ir.Node) -> Heads | None:
+    """The heads of which every one of `heads` is repeated some times in a row; None where that is not known.
+
+    PyTorch writes `repeat_kv` as `Reshape(Expand(Unsqueeze(x, 2), (b, n, g, l, h)), (b, n * g, l, h))`.
+    """
+    back = producer_beside(heads.whole, root, "Reshape")
+    wide = producer_beside(facts.input_of(back, 0), root, "Expand") if back is not None else None
+    single = facts.input_of(wide, 0) if wide is not None else None
+    node = producer_beside(single, root, "Unsqueeze", "Reshape")
+    x = facts.input_of(node, 0) if node is not None else None
+    batch, count, length, size = heads.dims
+    if wide is None or single is None or x is None or None in heads.dims or not isinstance(count, int):
+        return None
+    dims, repeated = facts.shape(x), facts.shape(wide.outputs[0])
+    if (
+        dims is None
+        or repeated is None
+        or len(dims) != len(heads.dims)
+        or (dims[0], *dims[2:]) != (batch, length, size)
+    ):
+        return None
+    few = dims[1]
+    if not isinstance(few, int) or few == 0 or count % few or dims != (batch, few, length, size):
+        return None
+    if facts.shape(single) != (batch, few, 1, length, size):
+        return None
+    return read_heads(x, root, scaled=False) if repeated == (batch, few, count // few, length, size) else None
 
 
 def read_heads(value: ir.Value | None, root: ir.Node, *, transposed: bool = False, scaled: bool = True) -> Heads | None:
@@ -69,7 +113,10 @@ def read_heads(value: ir.Value | None, root: ir.Node, *, transposed: bool = Fals
     if found is None:
         return None
     packed, more = _read_packed(found, root, scaled=scaled)
-    return Heads(found.whole, found.split, packed, found.dims, factor * found.factor * more)
+    factor *= found.factor * more
+    if more != 1:  # what was split is scaled already
+        return Heads(None, None, packed, found.dims, factor)
+    return Heads(found.whole, found.split, packed, found.dims, factor)
 
 
 def unscaled(value: ir.Value | None, root: ir.Node) -> tuple[ir.Value | None, float]:

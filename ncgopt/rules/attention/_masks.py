@@ -67,6 +67,21 @@ def read_selection(node: ir.Node, scores: int) -> Selected | None:
     return Selected(condition, float(number), scores == 1, kind)
 
 
+def as_selection(mask: Mask) -> Mask:
+    """An addend that is zero where a condition holds and one low number elsewhere, as that selection."""
+    node = facts.producer(mask.value, "Where") if isinstance(mask, Added) else None
+    if node is None or not isinstance(mask, Added):
+        return mask
+    condition, kind = node.inputs[0], facts.dtype(mask.value)
+    kept, dropped = (facts.scalar(node.inputs[k]) for k in (1, 2))
+    if condition is None or kind is None or kept is None or dropped is None or 0 not in (kept, dropped):
+        return mask
+    if facts.shape(condition) is None or facts.shape(condition) != mask.dims:
+        return mask
+    number = dropped if kept == 0 else kept
+    return Selected(condition, float(number), kept == 0, kind) if number < 0 else mask
+
+
 def broadcast(shapes: list[facts.Shape | None]) -> facts.Shape | None:
     """The shape that these broadcast to, where it is certain."""
     result: list[facts.Dim] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,21 +44,28 @@ class Match:
         return self.attention.is_closed(self.root, self.outer)
 
 
-def match(node: ir.Node) -> Match | None:
-    """The attention that `node` gives the result of, unless what follows belongs to it too."""
+def match(node: ir.Node, takes_packed: Callable[[Attention], bool] = lambda _: True) -> Match | None:
+    """The attention that `node` gives the result of, unless what follows belongs to it too.
+
+    Args:
+        node: a MatMul, Transpose or Reshape.
+        takes_packed: whether to put the heads of an attention together; otherwise it ends at its MatMul.
+    """
     match node.op_type:
         case "MatMul":
-            found = None if _follower(node, "Transpose") else read_attention(node)
-            return Match(found, Form.WHOLE, (), node) if found is not None else None
+            found = read_attention(node)
+            if found is None or (_follower(node, "Transpose") is not None and takes_packed(found)):
+                return None
+            return Match(found, Form.WHOLE, (), node)
         case "Transpose":
             found = _behind_transpose(node)
-            if found is None or _packing(node, found) is not None:
+            if found is None or not takes_packed(found) or _packing(node, found) is not None:
                 return None
             return Match(found, Form.SPLIT, (found.product,), node)
         case _:
             turn = producer_beside(facts.input_of(node, 0), node, "Transpose")
             found = _behind_transpose(turn) if turn is not None else None
-            if turn is None or found is None or not _packs(node, found):
+            if turn is None or found is None or not takes_packed(found) or not _packs(node, found):
                 return None
             return Match(found, Form.PACKED, (found.product, turn), node)
 
@@ -68,11 +76,6 @@ def unpacked(tape: Tape, packed: ir.Value, m: Match) -> ir.Value:
         return packed
     split = tape.op("Reshape", [packed, tape.constant(np.array([0, 0, *(m.attention.counts or ())], dtype=np.int64))])
     return split if m.form is Form.SPLIT else tape.op("Transpose", [split], {"perm": _TO_LENGTH})
-
-
-def turned(tape: Tape, whole: ir.Value, m: Match) -> ir.Value:
-    """`(batch, heads, length, size)` in the form that `m` asks for, which must not be PACKED."""
-    return whole if m.form is Form.WHOLE else tape.op("Transpose", [whole], {"perm": _TO_LENGTH})
 
 
 def _behind_transpose(node: ir.Node) -> Attention | None:
