@@ -210,3 +210,39 @@ def test_sizes_declared_as_a_question_mark_may_differ_when_the_model_is_optimize
     expected = ReferenceEvaluator(proto).run(None, feeds)[0]
     assert np.array_equal(ReferenceEvaluator(onnx.load(out)).run(None, feeds)[0], expected)
     assert expected.shape == (5,)
+
+
+def test_what_an_outer_loop_changes_is_unknown_in_an_inner_one():
+    values = load(
+        HEAD
+        + """g (int64 n, bool c, float[2] x) => (float[K] y) {
+        y = Loop (n, c, x) <body = outer (int64 i, bool k, float[P] s) => (bool k2, float[P] t) {
+            k2 = Identity(k)
+            inner = Loop (n, c, s) <body = b (int64 j, bool m, float[Q] u) => (bool m2, float[Q] v) {
+                m2 = Identity(m)  v = Neg(u) }>
+            t = Concat<axis = 0>(inner, inner) }> }"""
+    )
+    for name in ("y", "t", "inner", "v", "body.s", "body.u"):
+        (size,) = facts.shape(values[name])
+        assert not isinstance(size, int), name
+
+
+def test_sizes_in_nested_loops_are_computed_in_every_round(tmp_path):
+    path, out = tmp_path / "m.onnx", tmp_path / "o.onnx"
+    proto = onnx.parser.parse_model(
+        HEAD
+        + """g (int64 n, bool c, float[2] x) => (float[K] y, int64[R, 1] sizes) {
+        y, sizes = Loop (n, c, x) <body = outer (int64 i, bool k, float[P] s) => (bool k2, float[T] t, int64[1] size) {
+            k2 = Identity(k)
+            inner = Loop (n, c, s) <body = b (int64 j, bool m, float[Q] u) => (bool m2, float[Q] v) {
+                m2 = Identity(m)  v = Neg(u) }>
+            t = Concat<axis = 0>(inner, inner)  whole = Shape(t)  size = Neg(whole) }> }"""
+    )
+    onnx.save(proto, path)
+    ncgopt.optimize(path, ncgopt.Settings(verify=False), output=out)
+    feeds = {"n": np.array(3), "c": np.array(True), "x": np.ones(2, np.float32)}
+    for expected, found in zip(
+        ReferenceEvaluator(proto).run(None, feeds), ReferenceEvaluator(onnx.load(out)).run(None, feeds), strict=True
+    ):
+        assert np.array_equal(expected, found)
+    assert ReferenceEvaluator(proto).run(None, feeds)[1].reshape(-1).tolist() == [-4, -8, -16]

@@ -224,8 +224,9 @@ def _settle(body: ir.Graph, first: Sequence[tuple[ValueType, int | None]]) -> No
 
 
 def _reset(body: ir.Graph) -> None:
-    for value in body.inputs:
-        knowledge.drop(value)
+    for graph in (body, *body.subgraphs()):
+        for value in graph.inputs:
+            knowledge.drop(value)
     for node in body.all_nodes():
         for output in node.outputs:
             knowledge.drop(output)
