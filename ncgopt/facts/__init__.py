@@ -7,7 +7,7 @@ of an inner value) is not a fact: ONNX Runtime does not enforce it.
 from ncgopt.facts.attributes import float_attribute, int_attribute, ints_attribute, is_set, string_attribute
 from ncgopt.facts.constants import constant, is_constant, scalar
 from ncgopt.facts.inference.subgraphs import inputs_are_enforced, survey
-from ncgopt.facts.knowledge import forget, forget_from
+from ncgopt.facts.memory import forget, forget_from
 from ncgopt.facts.shapes import (
     dtype,
     is_broadcast_of,

@@ -14,6 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt.facts import symbols
+from ncgopt.facts.inference import arithmetic
 from ncgopt.facts.inference.view import Contents, NodeView
 from ncgopt.facts.symbols import Dim
 from ncgopt.facts.types import ValueType
@@ -112,81 +113,6 @@ def _folded(function: Callable[[Dim, Dim], Dim]) -> _Follow:
     return _elementwise(fold)
 
 
-def _div(a: Dim, b: Dim) -> Dim:
-    if isinstance(a, int) and isinstance(b, int):
-        if b == 0:
-            return None
-        return abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)  # ONNX truncates
-    # Where a symbol is the divisor, it is not zero in a run that comes to an end.
-    exact = symbols.exact_div(a, b)
-    return exact if exact is not None else symbols.floor_div(a, b)
-
-
-def _equal(a: Dim, b: Dim) -> Dim:
-    if a is not None and a == b:
-        return 1
-    return 0 if symbols.differ(a, b) else None
-
-
-def _less(a: Dim, b: Dim) -> Dim:
-    difference = symbols.sub(b, a)
-    if symbols.is_at_least(difference, 1):
-        return 1
-    return 0 if symbols.is_at_least(symbols.mul(difference, -1), 0) else None
-
-
-def _greater(a: Dim, b: Dim) -> Dim:
-    return _less(b, a)
-
-
-def _less_or_equal(a: Dim, b: Dim) -> Dim:
-    return _not(_less(b, a))
-
-
-def _greater_or_equal(a: Dim, b: Dim) -> Dim:
-    return _not(_less(a, b))
-
-
-def _neg(a: Dim) -> Dim:
-    return symbols.mul(a, -1)
-
-
-def _not(a: Dim) -> Dim:
-    return 1 - a if isinstance(a, int) else None
-
-
-def _and(a: Dim, b: Dim) -> Dim:
-    if a == 0 or b == 0:
-        return 0
-    return 1 if a == 1 and b == 1 else None
-
-
-def _or(a: Dim, b: Dim) -> Dim:
-    return _not(_and(_not(a), _not(b)))
-
-
-def _xor(a: Dim, b: Dim) -> Dim:
-    return _not(_equal(a, b))
-
-
-def _where(condition: Dim, x: Dim, y: Dim) -> Dim:
-    if condition is None:
-        return x if x == y else None
-    return x if condition else y
-
-
-def _abs(a: Dim) -> Dim:
-    if isinstance(a, int):
-        return abs(a)
-    return a if symbols.is_at_least(a, 0) else None
-
-
-def _sign(a: Dim) -> Dim:
-    if isinstance(a, int):
-        return (a > 0) - (a < 0)
-    return 1 if symbols.is_at_least(a, 1) else None
-
-
 def _shape(view: NodeView) -> Contents | None:
     dims = view.shape()
     if dims is None:
@@ -222,7 +148,7 @@ def _cast_to(view: NodeView, to: ir.DataType) -> Contents | None:
         found = _whole_numbers(view.array(0))
     if found is None or to not in _KINDS:
         return None
-    return _each(_is_true, found) if to == ir.DataType.BOOL else found
+    return _each(arithmetic.is_true, found) if to == ir.DataType.BOOL else found
 
 
 def _whole_numbers(array: np.ndarray[Any, Any] | None) -> Contents | None:
@@ -231,10 +157,6 @@ def _whole_numbers(array: np.ndarray[Any, Any] | None) -> Contents | None:
         return None
     numbers = cast("list[float]", array.reshape(-1).tolist())
     return _array([int(n) if abs(n) < _INT32 and n == int(n) else None for n in numbers], array.shape)
-
-
-def _is_true(a: Dim) -> Dim:
-    return _not(_equal(a, 0))
 
 
 def _reshaped(view: NodeView) -> Contents | None:
@@ -418,23 +340,23 @@ _BY_OPERATOR: dict[str, _Follow] = {
     "Add": _elementwise(symbols.add),
     "Sum": _folded(symbols.add),
     "Sub": _elementwise(symbols.sub),
-    "Div": _elementwise(_div),
+    "Div": _elementwise(arithmetic.div),
     "Mod": _elementwise(symbols.modulo),
-    "Neg": _elementwise(_neg),
-    "Abs": _elementwise(_abs),
-    "Sign": _elementwise(_sign),
+    "Neg": _elementwise(arithmetic.neg),
+    "Abs": _elementwise(arithmetic.absolute),
+    "Sign": _elementwise(arithmetic.sign),
     "Max": _folded(symbols.maximum),
     "Min": _folded(symbols.minimum),
-    "Equal": _elementwise(_equal),
-    "Less": _elementwise(_less),
-    "LessOrEqual": _elementwise(_less_or_equal),
-    "Greater": _elementwise(_greater),
-    "GreaterOrEqual": _elementwise(_greater_or_equal),
-    "Not": _elementwise(_not),
-    "And": _elementwise(_and),
-    "Or": _elementwise(_or),
-    "Xor": _elementwise(_xor),
-    "Where": _elementwise(_where),
+    "Equal": _elementwise(arithmetic.equal),
+    "Less": _elementwise(arithmetic.less),
+    "LessOrEqual": _elementwise(arithmetic.less_or_equal),
+    "Greater": _elementwise(arithmetic.greater),
+    "GreaterOrEqual": _elementwise(arithmetic.greater_or_equal),
+    "Not": _elementwise(arithmetic.negation),
+    "And": _elementwise(arithmetic.conjunction),
+    "Or": _elementwise(arithmetic.disjunction),
+    "Xor": _elementwise(arithmetic.exclusive),
+    "Where": _elementwise(arithmetic.where),
     "ReduceProd": _reduced(symbols.mul, 1),
     "ReduceSum": _reduced(symbols.add, 0),
     "ReduceMax": _reduced(symbols.maximum, None),
