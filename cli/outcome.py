@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .render import Screen, binding_text
 
 if TYPE_CHECKING:
-    from ncgopt.report import ModelStats, OutputDifference, PassRecord, Report, Verification
+    from ncgopt.report import ModelStats, OutputDifference, PassRecord, Report, RolledBack, Verification
 
 _MAX_BINDINGS = 6
 _MAX_CONTRADICTIONS = 4
@@ -47,10 +47,9 @@ def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> No
     pairs += [("verified", line) for line in verification_lines(report.verification)]
     if report.lossy is not None:
         pairs += [("lossy step", line) for line in verification_lines(report.lossy)]
-    pairs += [
-        ("ROLLED BACK", f"{rewrite.source} at {rewrite.where}: verification failed with it; please report this")
-        for rewrite in report.rolled_back
-    ]
+    pairs += [("ROLLED BACK", rolled_back_text(one)) for one in report.rolled_back]
+    if report.rolled_back:
+        pairs.append(("ROLLED BACK", "everything else was kept; please report this"))
     pairs += [("note", note) for note in report.notes]
     pairs.append((report.status, report.output or "nothing was written"))
     screen.pairs([*pairs, ("seconds", f"{report.seconds:.2f}")])
@@ -59,6 +58,18 @@ def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> No
             ("rule", "guard", "count", "example"),
             [(refusal.rule, refusal.guard, str(refusal.count), refusal.example) for refusal in report.refusals],
         )
+
+
+def rolled_back_text(one: RolledBack) -> str:
+    """What was left out, and why."""
+    match one.scope:
+        case "place":
+            what = f"{one.source} at {one.where}"
+        case "everywhere":
+            what = f"{one.source} everywhere" + (f", last at {one.where}" if one.where != one.source else "")
+        case "rest":
+            what = f"{one.source} at {one.where} and every change after it"
+    return f"{what}: {one.reason}"
 
 
 def verification_lines(verification: Verification) -> list[str]:

@@ -55,9 +55,19 @@ class VerificationFailed(NcgoptError):
 
 
 class UnsoundRewrite(NcgoptError):
-    """A rule or pass broke a promise that the engine checks (arity, dtype, shape, interface)."""
+    """A rule or pass broke a promise that the engine checks (arity, dtype, shape, interface), or failed.
+
+    Attributes:
+        source: the rule or pass; empty where only a bisection can tell.
+        step: the pass that ran, which may be the one that applies rules.
+    """
 
     exit_code = ExitCode.UNSOUND_REWRITE
+
+    def __init__(self, message: str, source: str = "") -> None:
+        super().__init__(message)
+        self.source = source
+        self.step = ""
 
 
 class Inconclusive(NcgoptError):

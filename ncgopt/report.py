@@ -104,6 +104,28 @@ class Rewrite:
     where: str
 
 
+RollbackScope = Literal["place", "everywhere", "rest"]
+
+
+@dataclass(frozen=True)
+class RolledBack:
+    """A rewrite at fault, left out. It is a bug in ncgopt or in a runtime, and worth reporting.
+
+    Attributes:
+        index: which change it was, or would have been.
+        source: the rule or pass.
+        where: the place; of a source left out everywhere, the last place where it was at fault.
+        scope: whether it is left out at that `place`, or `everywhere`; `rest`: with all changes after it.
+        reason: what happened with it, one line.
+    """
+
+    index: int
+    source: str
+    where: str
+    scope: RollbackScope = "place"
+    reason: str = ""
+
+
 @dataclass(frozen=True)
 class Refusal:
     """How often a rule matched and one of its guards said no, with one place as an example."""
@@ -191,8 +213,7 @@ class Report:
     Attributes:
         contradictions: values whose declared type or shape is wrong; nothing rests on what they declare.
         opset: the change of operator set; None where none was asked for.
-        rolled_back: rewrites that were found at fault when verification failed, and left out. Each is
-            a bug in ncgopt or in a runtime, and worth reporting.
+        rolled_back: rewrites that were found at fault, and left out.
         culprit: the rewrite at fault where the run failed.
     """
 
@@ -209,7 +230,7 @@ class Report:
     passes: list[PassRecord] = field(default_factory=list[PassRecord])
     rewrites: list[Rewrite] = field(default_factory=list[Rewrite])
     refusals: list[Refusal] = field(default_factory=list[Refusal])
-    rolled_back: list[Rewrite] = field(default_factory=list[Rewrite])
+    rolled_back: list[RolledBack] = field(default_factory=list[RolledBack])
     verification: Verification = field(default_factory=lambda: Verification("skipped"))
     lossy: Verification | None = None
     notes: list[str] = field(default_factory=list[str])

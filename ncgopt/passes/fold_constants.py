@@ -59,8 +59,8 @@ class FoldConstants(Pass):
 
     def _graph(self, model: ir.Model, graph: ir.Graph, session: Session, refused: set[ir.Node]) -> int:
         count = 0
-        nodes = [n for n in foldable_nodes(graph, max_elements=self.max_elements) if n not in refused]
-        nodes = _closed(nodes)
+        foldable = foldable_nodes(graph, max_elements=self.max_elements)
+        nodes = _closed([n for n in foldable if n not in refused and not session.avoided.covers(self.name, where(n))])
         regions = _components(nodes)
         values = _evaluate(model, graph, regions, session)
         for region in regions:
@@ -155,8 +155,10 @@ def _evaluate_singly(model: ir.Model, graph: ir.Graph, region: Region, session: 
         if all(v is None or v in known or facts.is_constant(v) for v in node.inputs):
             try:
                 known.update(_run(model, graph, [node], known, session))
-            except (CannotEvaluate, WorkerDied):
+            except CannotEvaluate:
                 session.refuse(FoldConstants.name, "can-be-evaluated", where(node))
+            except WorkerDied as death:
+                session.leave_out(FoldConstants.name, where(node), f"computing it: {death.what}")
     return known
 
 

@@ -15,9 +15,12 @@ from ncgopt.pipeline.plan import make_plan
 from ncgopt.pipeline.run import Progress, protect, run_once, run_to_fixpoint
 from ncgopt.report import Report
 from ncgopt.rewrite import integrity
+from ncgopt.rewrite.avoided import Avoided
 from ncgopt.rewrite.session import Session
 from ncgopt.runtime import Worker
 from ncgopt.settings import Settings
+
+_NOTHING = Avoided()
 
 
 def _silent(_: str) -> None:
@@ -33,7 +36,7 @@ class Attempt:
         worker: child process for everything that ONNX Runtime must compute.
         limit: number of changes after which to stop; None for no limit. The same settings make the
             same changes in the same order each time, which is what lets bisection blame one.
-        avoid: changes, as source and place, to leave out.
+        avoided: changes to leave out.
 
     Attributes:
         loaded: the model, changed in place by `run`.
@@ -48,7 +51,7 @@ class Attempt:
         worker: Worker,
         *,
         limit: int | None = None,
-        avoid: frozenset[tuple[str, str]] = frozenset(),
+        avoided: Avoided = _NOTHING,
     ) -> None:
         self._plan = make_plan(settings)
         self._settings = settings
@@ -58,7 +61,9 @@ class Attempt:
         self.contract = models.Contract.of(self.loaded.model).bind(settings.bind)
         bind_dimensions(self.loaded.model, settings.bind)
         protect(self.loaded.model, settings.keep)
-        self._session = Session(self.loaded.model, limit=limit, avoid=avoid, worker=worker)
+        self._session = Session(
+            self.loaded.model, limit=limit, avoided=avoided, tolerant=not settings.strict, worker=worker
+        )
         self.report.contradictions = contradictions(self.loaded.model)
         if settings.opset is not None:
             self._upgrade(settings.opset)
@@ -88,7 +93,8 @@ class Attempt:
         """Run the plan; `after_lossy` is called between the lossy passes and the rest.
 
         Raises:
-            UnsoundRewrite: a rule or pass broke a promise, or the contract.
+            UnsoundRewrite: a rule or pass broke a promise, or the contract, or failed, after it had changed
+                something. What failed before that was left out, see `report.rolled_back`.
         """
         model, report = self.loaded.model, self.report
         try:
@@ -101,5 +107,6 @@ class Attempt:
                 run_to_fixpoint(model, self._plan.everything, self._session, report, cycles, progress)
         finally:
             report.rewrites = self._session.rewrites
+            report.rolled_back = list(self._session.faults)
             report.refusals = self._session.refusals()
             report.after = models.stats(model)

@@ -1,28 +1,25 @@
-"""Who is to blame: the first change after which the model no longer passes verification."""
+"""Who is to blame: the first change after which the model is no longer good."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from ncgopt.report import Rewrite
 
 
-def first_bad(rewrites: list[Rewrite], is_good_after: Callable[[int], bool]) -> Rewrite | None:
-    """The change whose prefix of the pipeline is the shortest that fails.
+def first_bad(rewrites: Sequence[Rewrite], is_good_after: Callable[[int], bool], good: int = 0) -> Rewrite:
+    """The change with which the shortest bad prefix of the changes ends.
 
     Bisection over the number of changes, as `git bisect` does over commits: with a single guilty
-    change it is found exactly; with several, one of them is.
+    change it is found exactly; with several, one of them is; where it takes several together, the
+    last of them.
 
     Args:
-        rewrites: all changes, in order; with all of them the model fails.
-        is_good_after: whether the model passes when only the first n changes are made.
-
-    Returns:
-        The change, or None where the model fails even without any.
+        rewrites: all changes, in order; with all of them the model is bad.
+        is_good_after: whether the model is good when only the first n changes are made.
+        good: a number of changes, fewer than there are, with which it is known to be.
     """
-    good, bad = 0, len(rewrites)
-    if bad == 0 or not is_good_after(0):
-        return None
+    bad = len(rewrites)
     while bad - good > 1:
         middle = (good + bad) // 2
         if is_good_after(middle):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import tempfile
 import time
@@ -11,15 +10,12 @@ from pathlib import Path
 from ncgopt import model as models
 from ncgopt.errors import CannotWrite, Inconclusive, NcgoptError, Usage, VerificationFailed
 from ncgopt.pipeline.attempt import Attempt
-from ncgopt.pipeline.culprit import first_bad
+from ncgopt.pipeline.rollback import Rollback
 from ncgopt.pipeline.run import Progress
-from ncgopt.report import Report, Rewrite, Verification
+from ncgopt.pipeline.trial import Trial, Trials
+from ncgopt.report import Report, Verification
 from ncgopt.runtime import Worker
-from ncgopt.settings import Settings, VerifySettings
-from ncgopt.verify import verify
-
-_ORIGINAL, _LOSSY, _UPGRADED = "original.onnx", "lossy.onnx", "upgraded.onnx"
-_MAX_ROLLBACKS = 16  # a model with more rewrites at fault than this has another problem
+from ncgopt.settings import Settings
 
 
 def optimize(
@@ -83,66 +79,36 @@ class _Job:
     def __init__(self, source: Path, target: Path, settings: Settings, progress: Progress, *, in_place: bool) -> None:
         self.source, self.target, self.in_place = source, target, in_place
         self.settings, self.progress = settings, progress
-        self.report: Report | None = None
-        self._rolled_back: list[Rewrite] = []
-
-    def run(self, folder: Path) -> Report:
-        self.progress("loading")
-        attempt = self._attempt(folder)
-        while self.settings.verify and not self._is_good(attempt, folder):
-            self._blame(attempt.report, folder)
-            attempt = self._attempt(folder)
-        report = attempt.report
-        if not self.settings.verify:
-            report.verification = Verification("skipped", "verification was switched off")
-        elif attempt.is_lossy:
-            report.lossy = self._compare(self._original(folder), folder / _LOSSY)
-        self._write(attempt, report)
-        return report
-
-    def _attempt(self, folder: Path) -> Attempt:
-        """Run the pipeline without what was rolled back; leaves the files that verification compares with."""
-        attempt = Attempt(self.source, self.settings, self.worker, avoid=self._avoided())
-        self.report = attempt.report
-        attempt.report.rolled_back = self._rolled_back
-        if self._needs_copy and attempt.loaded.external and not (folder / _ORIGINAL).exists():
-            self._save(attempt, folder / _ORIGINAL)
-        if attempt.is_lossy and self.settings.opset and self.settings.verify and not (folder / _UPGRADED).exists():
-            self._check_upgrade(attempt, folder)
-        attempt.run(self.progress, (lambda: self._save(attempt, folder / _LOSSY)) if attempt.is_lossy else None)
-        return attempt
-
-    def _check_upgrade(self, attempt: Attempt, folder: Path) -> None:
-        """Compare the upgraded model with the original by itself, where lossy passes come between it and the result."""
-        self._save(attempt, folder / _UPGRADED)
-        outcome = self._compare(self._original(folder), folder / _UPGRADED)
-        if outcome.status == "failed":
-            attempt.report.verification = outcome
-            raise VerificationFailed(self._upgrade_at_fault(outcome.reason))
-
-    def _upgrade_at_fault(self, reason: str) -> str:
-        return f"{self.source}: {reason}, after the upgrade to operator set {self.settings.opset}; nothing was written"
-
-    def _avoided(self) -> frozenset[tuple[str, str]]:
-        return frozenset((r.source, r.where) for r in self._rolled_back)
+        self._trials: Trials | None = None
 
     @property
-    def _needs_copy(self) -> bool:
-        """Whether a plain copy must stand for the original: where its data lie behind links.
+    def report(self) -> Report | None:
+        """How far the last run of the pipeline came."""
+        return self._trials.report if self._trials is not None else None
 
-        ONNX Runtime refuses external data that leave the model's folder. Reading and writing such
-        a model without a change is what the round-trip tests of `ncgopt.model` are about.
-        """
-        return self.settings.verify and self.settings.trust_links
+    def run(self, folder: Path) -> Report:
+        trials = self._trials = Trials(self.source, self.settings, self.worker, folder)
+        rollback = Rollback(trials)
+        self.progress("loading")
+        trial = trials.run(progress=self.progress)
+        while not self._is_good(trial, trials):
+            self._blame(trial, trials, rollback)
+            trial = trials.run(rollback.limit, rollback.avoided, self.progress)
+            trial.report.rolled_back[:0] = rollback.rolled_back
+        if self.settings.verify and trial.attempt.is_lossy:
+            trial.report.lossy = trials.loss()
+        self._write(trial.attempt, trial.report)
+        return trial.report
 
-    def _original(self, folder: Path) -> Path:
-        copy = folder / _ORIGINAL
-        return copy if copy.exists() else self.source
-
-    def _is_good(self, attempt: Attempt, folder: Path) -> bool:
-        """Verify; False where the result is wrong. Raises where nothing could be shown."""
+    def _is_good(self, trial: Trial, trials: Trials) -> bool:
+        """Verify; False where the result is wrong, or there is none. Raises where nothing could be shown."""
+        if trial.failure is not None:
+            return False
+        if not self.settings.verify:
+            trial.report.verification = Verification("skipped", "verification was switched off")
+            return True
         self.progress("verifying")
-        outcome = attempt.report.verification = self._judge(attempt, folder)
+        outcome = trials.judge(trial)
         if outcome.status == "inconclusive" and not self.settings.allow_unverified:
             raise Inconclusive(
                 f"{self.source}: {outcome.reason}; nothing was written (--feeds gives it data that it accepts, "
@@ -150,55 +116,25 @@ class _Job:
             )
         return outcome.status != "failed"
 
-    def _judge(self, attempt: Attempt, folder: Path) -> Verification:
-        """Interface first, which costs nothing; then numbers."""
-        broken = attempt.contract.differences(models.Contract.of(attempt.loaded.model))
-        if broken:
-            return Verification("failed", f"the interface differs: {broken[0]}", interface=broken)
-        result = folder / "result.onnx"
-        self._save(attempt, result)
-        return self._compare(folder / _LOSSY if attempt.is_lossy else self._original(folder), result)
-
-    def _compare(self, reference: Path, result: Path) -> Verification:
-        return verify(reference, result, self._verify_settings(), worker=self.worker)
-
-    def _verify_settings(self) -> VerifySettings:
-        settings = self.settings.verification
-        return dataclasses.replace(settings, bind={**settings.bind, **self.settings.bind})
-
-    def _blame(self, report: Report, folder: Path) -> None:
-        """Find the change at fault by running prefixes of the pipeline, and have it left out.
+    def _blame(self, trial: Trial, trials: Trials, rollback: Rollback) -> None:
+        """Have the change at fault left out of the next run.
 
         Raises:
-            VerificationFailed: it must not be left out, cannot be, or the model fails without any.
+            UnsoundRewrite, VerificationFailed: it must not be left out, or cannot be.
         """
+        report = trial.report
+        if self.settings.strict and trial.failure is not None:
+            raise trial.failure
         self.progress("looking for the rewrite at fault")
-
-        def is_good_after(count: int) -> bool:
-            attempt = Attempt(self.source, self.settings, self.worker, limit=count, avoid=self._avoided())
-            lossy = (lambda: self._save(attempt, folder / _LOSSY)) if attempt.is_lossy else None
-            attempt.run(after_lossy=lossy)
-            return self._judge(attempt, folder).status == "passed"
-
-        reason = report.verification.reason
-        guilty = first_bad(report.rewrites, is_good_after)
-        if guilty is None:
-            if self.settings.opset is not None:
-                raise VerificationFailed(self._upgrade_at_fault(reason))
+        try:
+            guilty = rollback.blame(trial)
+        finally:
+            trials.report = report
+        if self.settings.strict:
             raise VerificationFailed(
-                f"{self.source}: {reason}, even without any rewrite: loading and writing it back is at fault; "
-                "nothing was written; please report this"
+                f"{self.source}: {report.verification.reason}, after {guilty.source} at {guilty.where}; "
+                "nothing was written"
             )
-        report.culprit = guilty.source
-        repeated = (guilty.source, guilty.where) in self._avoided()
-        if self.settings.strict or repeated or len(self._rolled_back) >= _MAX_ROLLBACKS:
-            raise VerificationFailed(
-                f"{self.source}: {reason}, after {guilty.source} at {guilty.where}; nothing was written"
-            )
-        self._rolled_back.append(guilty)
-
-    def _save(self, attempt: Attempt, path: Path) -> None:
-        models.save(attempt.loaded.model, path, input_external=attempt.loaded.external)
 
     def _write(self, attempt: Attempt, report: Report) -> None:
         if self.settings.dry_run:

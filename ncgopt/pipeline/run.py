@@ -10,11 +10,12 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt import model as models
-from ncgopt.errors import Usage
+from ncgopt.errors import NcgoptError, UnsoundRewrite, Usage
 from ncgopt.passes import Pass
 from ncgopt.passes.apply_rules import ApplyRules
 from ncgopt.report import PassRecord, Report
-from ncgopt.rewrite.session import Session, all_graphs, all_nodes
+from ncgopt.rewrite.session import Session, all_graphs, all_nodes, describe
+from ncgopt.runtime import WorkerDied
 
 Progress = Callable[[str], None]
 
@@ -64,9 +65,15 @@ def _cycle(
     for step in steps:
         if session.exhausted:
             break
+        if step.name in session.avoided.sources:
+            continue
         progress(f"{step.name}, cycle {cycle}" if cycle else step.name)
         before, made, start = models.stats(model), len(session.rewrites), time.perf_counter()
-        changed |= step(model).modified
+        try:
+            changed |= _apply(step, model)
+        except UnsoundRewrite as failure:
+            failure.step = step.name
+            raise
         seconds, after = time.perf_counter() - start, models.stats(model)
         record = PassRecord(
             step.name, cycle, len(session.rewrites) - made, before.nodes + before.constants,
@@ -76,3 +83,21 @@ def _cycle(
             record.rules.update(step.fired)
         report.passes.append(record)
     return changed
+
+
+def _apply(step: Pass, model: ir.Model) -> bool:
+    """Run one pass; whether it changed something.
+
+    Raises:
+        UnsoundRewrite: it broke a promise, or failed by an exception of any kind that is not
+            deliberate: bisection then finds the change at fault.
+    """
+    try:
+        return step(model).modified
+    except NcgoptError as error:
+        if not isinstance(error, WorkerDied):
+            raise
+        failure: Exception = error
+    except Exception as error:
+        failure = error
+    raise UnsoundRewrite(f"pass {step.name} raised {describe(failure)}; this is a bug in it") from failure

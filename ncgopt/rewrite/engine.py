@@ -14,13 +14,14 @@ from typing import Any
 import onnx_ir as ir
 
 from ncgopt import facts
-from ncgopt.errors import UnsoundRewrite
+from ncgopt.errors import NcgoptError, UnsoundRewrite
 from ncgopt.rewrite.placement import add_constant
 from ncgopt.rewrite.removal import remove_dead, remove_node
 from ncgopt.rewrite.replacement import may_take_name, replace_value
 from ncgopt.rewrite.rule import Rule
-from ncgopt.rewrite.session import Session, all_nodes
+from ncgopt.rewrite.session import Session, all_nodes, describe
 from ncgopt.rewrite.tape import Tape
+from ncgopt.runtime import WorkerDied
 from ncgopt.settings import Target
 
 AnyRule = Rule[Any]
@@ -79,7 +80,9 @@ class Engine:
             rule, touched = applied
             fired[rule.name] += 1
             if fired.total() > ceiling:
-                raise UnsoundRewrite(f"rules undo each other without end, last {rule.name}: report this as a bug")
+                raise UnsoundRewrite(
+                    f"rules undo each other without end, last {rule.name}; this is a bug in it", rule.name
+                )
             for other in touched:
                 if other not in queued and other.graph is not None:
                     queued.add(other)
@@ -89,16 +92,38 @@ class Engine:
     def _visit(
         self, node: ir.Node, session: Session, opsets: dict[ir.Graph, dict[str, int]]
     ) -> tuple[AnyRule, list[ir.Node]] | None:
+        assert node.graph is not None
+        imports = opsets.get(node.graph, {node.domain: node.version or 1})
         for rule in self._by_root.get(_operator(node), ()):
-            if (node.version or 1) < rule.since_opset:
+            if (node.version or 1) < rule.since_opset or rule.name in session.avoided.sources:
                 continue
-            m = rule.match(node)
-            if m is None or not self._guards_hold(rule, m, node, session):
+            try:
+                proposal = self._proposal(rule, node, imports, session)
+            except Exception as error:
+                session.fault(rule.name, where(node), _attributed(error, rule, node))
                 continue
-            touched = self._apply(rule, m, node, session, opsets)
+            if proposal is None:
+                continue
+            touched = self._apply(rule, *proposal, node, session, imports)
             if touched is not None:
                 return rule, touched
         return None
+
+    def _proposal(
+        self, rule: AnyRule, node: ir.Node, imports: dict[str, int], session: Session
+    ) -> tuple[list[ir.Value | None], Tape] | None:
+        """What `rule` would put in place of `node`; nothing is changed yet."""
+        m = rule.match(node)
+        if m is None or not self._guards_hold(rule, m, node, session):
+            return None
+        tape = Tape(imports)
+        try:
+            new = list(rule.build(tape, m))
+            _check(rule, node, new)
+        except Exception:
+            tape.discard()
+            raise
+        return new, tape
 
     def _guards_hold(self, rule: AnyRule, m: Any, node: ir.Node, session: Session) -> bool:
         for guard in (*rule.requires, *rule.pays):
@@ -108,18 +133,16 @@ class Engine:
         return True
 
     def _apply(
-        self, rule: AnyRule, m: Any, node: ir.Node, session: Session, opsets: dict[ir.Graph, dict[str, int]]
+        self,
+        rule: AnyRule,
+        new: list[ir.Value | None],
+        tape: Tape,
+        node: ir.Node,
+        session: Session,
+        imports: dict[str, int],
     ) -> list[ir.Node] | None:
         graph = node.graph
         assert graph is not None
-        imports = opsets.get(graph, {node.domain: node.version or 1})
-        tape = Tape(imports)
-        new = list(rule.build(tape, m))
-        try:
-            _check(rule, node, new)
-        except UnsoundRewrite:
-            tape.discard()
-            raise
         new = _anchored(node, graph, new, tape)
         if _only_renames_identity(node, tape):
             tape.discard()
@@ -129,6 +152,24 @@ class Engine:
             tape.discard()
             return None
         return _put_in_place(node, graph, new, tape, session, imports)
+
+
+def _attributed(error: Exception, rule: AnyRule, node: ir.Node) -> Exception:
+    """The error itself where it is deliberate, else one that names the rule.
+
+    Raises:
+        NcgoptError: what is not the rule's doing, like weights that cannot be read.
+    """
+    if isinstance(error, UnsoundRewrite):
+        error.source = rule.name
+        return error
+    if isinstance(error, NcgoptError) and not isinstance(error, WorkerDied):
+        raise error
+    failed = UnsoundRewrite(
+        f"rule {rule.name} at {where(node)} raised {describe(error)}; this is a bug in the rule", rule.name
+    )
+    failed.__cause__ = error
+    return failed
 
 
 def where(node: ir.Node) -> str:

@@ -8,11 +8,15 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.errors import NcgoptError
 from ncgopt.facts.marks import mark_of
-from ncgopt.report import Refusal, Rewrite
+from ncgopt.report import Refusal, Rewrite, RollbackScope, RolledBack
+from ncgopt.rewrite.avoided import Avoided, place_of
 from ncgopt.runtime import Worker
 
 _KEY = "ncgopt.session"
+_MAX_FAULTS = 8  # of one rule or pass; one that fails more often than this will go on failing
+_NOTHING = Avoided()
 
 
 class Session:
@@ -21,7 +25,8 @@ class Session:
     Attributes:
         rewrites: every change made so far, in order.
         limit: number of changes after which no more are made; what bisection searches over.
-        avoid: changes, as source and place, that are never made: they were found at fault before.
+        avoided: changes that are never made: they were found at fault before, or just now.
+        faults: what failed before it changed anything, and was left out.
         worker: the child process in which ONNX Runtime runs.
     """
 
@@ -30,10 +35,14 @@ class Session:
         model: ir.Model,
         *,
         limit: int | None = None,
-        avoid: frozenset[tuple[str, str]] = frozenset(),
+        avoided: Avoided = _NOTHING,
+        tolerant: bool = False,
         worker: Worker | None = None,
     ) -> None:
-        self.avoid = avoid
+        """`tolerant`: whether `fault` leaves out what failed and goes on, instead of raising."""
+        self.avoided = avoided
+        self.faults: list[RolledBack] = []
+        self._tolerant = tolerant
         self.rewrites: list[Rewrite] = []
         self.limit = limit
         self.worker = worker if worker is not None else Worker()
@@ -58,7 +67,7 @@ class Session:
 
     def spend(self, source: str, where: str) -> bool:
         """Ask for one change by rule or pass `source` at `where`; False means: leave it."""
-        if self.exhausted or (source, where) in self.avoid:
+        if self.exhausted or self.avoided.covers(source, where):
             return False
         self.rewrites.append(Rewrite(len(self.rewrites), source, where))
         return True
@@ -67,6 +76,25 @@ class Session:
     def exhausted(self) -> bool:
         """Whether `spend` says no to everything from now on."""
         return self.limit is not None and len(self.rewrites) >= self.limit
+
+    def fault(self, source: str, where: str, error: Exception) -> None:
+        """Leave out what `source` would have done at `where`, where it failed and has changed nothing yet.
+
+        Raises:
+            Exception: `error` itself, unless this session is tolerant.
+        """
+        if not self._tolerant:
+            raise error
+        self.leave_out(source, where, describe(error))
+
+    def leave_out(self, source: str, where: str, reason: str) -> None:
+        """Note that `source` failed at `where`, and is not to try that again; the same fault is noted once."""
+        if any(f.source == source and place_of(f.where) == place_of(where) for f in self.faults):
+            return
+        often = sum(f.source == source for f in self.faults) + 1 >= _MAX_FAULTS
+        self.avoided = self.avoided.everywhere(source) if often else self.avoided.at(source, where)
+        scope: RollbackScope = "everywhere" if often else "place"
+        self.faults.append(RolledBack(len(self.rewrites), source, where, scope, reason))
 
     def refuse(self, rule: str, guard: str, where: str) -> None:
         """Note that `guard` of `rule` said no at `where`."""
@@ -85,6 +113,12 @@ class Session:
             name = f"{wish}_{self._counts[wish]}"
         self._names.add(name)
         return name
+
+
+def describe(error: Exception) -> str:
+    """One line: what a deliberate error says, or the kind and text of any other."""
+    text = " ".join(str(error).split())
+    return text if isinstance(error, NcgoptError) else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
 def all_graphs(model: ir.Model) -> Iterator[ir.Graph]:

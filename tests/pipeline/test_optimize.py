@@ -142,7 +142,7 @@ def test_a_wrong_rule_under_strict_writes_nothing(model: Path, monkeypatch):
 def test_a_rule_that_changes_the_type_is_stopped_by_the_engine(model: Path, monkeypatch):
     with_rule(monkeypatch, WidenNeg())
     with pytest.raises(UnsoundRewrite, match=r"widen-neg.*DOUBLE instead of FLOAT") as failure:
-        ncgopt.optimize(model)
+        ncgopt.optimize(model, Settings(strict=True))
     assert failure.value.exit_code == 4
     assert list(model.parent.iterdir()) == [model]
 

@@ -1,0 +1,118 @@
+"""Finding the rewrite at fault, and leaving it out.
+
+What is left out grows from run to run: the guilty rewrite first, with what the same rule would do at
+the same place; then all that the rule does; and where that does not end, everything after the longest
+part of the pipeline that is known to be good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ncgopt.errors import UnsoundRewrite, VerificationFailed
+from ncgopt.pipeline.culprit import first_bad
+from ncgopt.pipeline.trial import Trial, Trials
+from ncgopt.report import Rewrite, RollbackScope, RolledBack
+from ncgopt.rewrite.avoided import Avoided
+
+_MAX_ROLLBACKS = 16  # more than that, and looking for each takes longer than the rest is worth
+_MAX_PLACES = 2  # of one rule or pass at fault; at the last of them it is left out everywhere
+
+
+class Rollback:
+    """What is left out so far.
+
+    Attributes:
+        avoided: what the next run must leave out.
+        limit: how many changes the next run may make; None for any number.
+        rolled_back: each rewrite at fault, in the order in which they were found.
+    """
+
+    def __init__(self, trials: Trials) -> None:
+        self.avoided = Avoided()
+        self.limit: int | None = None
+        self.rolled_back: list[RolledBack] = []
+        self._trials = trials
+        self._good: Sequence[Rewrite] = ()  # a run that made exactly these was good
+        self._loads = False  # whether the model is known to be good without any rewrite
+
+    def blame(self, trial: Trial) -> Rewrite:
+        """Find the change at fault in a run that went wrong, and leave it out of the next.
+
+        Raises:
+            VerificationFailed: the model fails without any change, or cannot be made good.
+        """
+        if trial.failure is not None:
+            guilty, reason = self._who_failed(trial, trial.failure), str(trial.failure)
+        else:
+            reason = trial.report.verification.reason
+            guilty = self._who_is_wrong(trial, reason)
+        trial.report.culprit = guilty.source
+        self._leave_out(guilty, reason)
+        return guilty
+
+    def _leave_out(self, guilty: Rewrite, reason: str) -> None:
+        source, where = guilty.source, guilty.where
+        if self.avoided.covers(source, where) or len(self.rolled_back) >= _MAX_ROLLBACKS:
+            if self.limit is not None:
+                raise VerificationFailed(
+                    f"{self._trials.source}: {reason}, after {source} at {where}; nothing was written"
+                )
+            self.limit = guilty.index
+            self._note(guilty, "rest", reason)
+            return
+        before = sum(r.source == source for r in self.rolled_back)
+        if guilty.index < 0 or before + 1 >= _MAX_PLACES:
+            self.avoided = self.avoided.everywhere(source)
+            self._note(guilty, "everywhere", reason)
+        else:
+            self.avoided = self.avoided.at(source, where)
+            self._note(guilty, "place", reason)
+
+    def _note(self, guilty: Rewrite, scope: RollbackScope, reason: str) -> None:
+        self.rolled_back.append(RolledBack(guilty.index, guilty.source, guilty.where, scope, reason))
+
+    def _who_is_wrong(self, trial: Trial, reason: str) -> Rewrite:
+        rewrites = trial.report.rewrites
+
+        def is_good_after(count: int) -> bool:
+            return self._is_good(count)
+
+        if not self._loads and not is_good_after(0):
+            self._nobody(reason)
+        self._loads = True
+        known = len(self._good)
+        if known >= len(rewrites) or list(self._good) != rewrites[:known]:
+            known = 0
+        if not rewrites:
+            self._nobody(reason)
+        guilty = first_bad(rewrites, is_good_after, known)
+        self._good = rewrites[: guilty.index]
+        return guilty
+
+    def _is_good(self, count: int) -> bool:
+        trial = self._trials.run(count, self.avoided)
+        return trial.failure is None and self._trials.judge(trial).status == "passed"
+
+    def _who_failed(self, trial: Trial, failure: UnsoundRewrite) -> Rewrite:
+        """The last change without which nothing fails, or the pass itself where it fails without any."""
+        rewrites = trial.report.rewrites
+        start = sum(record.rewrites for record in trial.report.passes)
+        if failure.source:
+            return Rewrite(-1, failure.source, failure.source)
+
+        def runs_after(count: int) -> bool:
+            return self._trials.run(count, self.avoided).failure is None
+
+        if start < len(rewrites) and not runs_after(len(rewrites)):
+            return first_bad(rewrites, runs_after, start)
+        return Rewrite(-1, failure.step, failure.step)
+
+    def _nobody(self, reason: str) -> None:
+        source = self._trials.source
+        if self._trials.settings.opset is not None:
+            raise VerificationFailed(self._trials.upgrade_at_fault(reason))
+        raise VerificationFailed(
+            f"{source}: {reason}, even without any rewrite: loading and writing it back is at fault; "
+            "nothing was written; please report this"
+        )

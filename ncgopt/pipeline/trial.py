@@ -1,0 +1,141 @@
+"""Runs of the pipeline over one model, each from its file on, and what verification says of each."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from ncgopt import model as models
+from ncgopt.errors import UnsoundRewrite, VerificationFailed
+from ncgopt.pipeline.attempt import Attempt
+from ncgopt.pipeline.run import Progress
+from ncgopt.report import Report, Verification
+from ncgopt.rewrite.avoided import Avoided
+from ncgopt.runtime import Worker
+from ncgopt.settings import Settings, VerifySettings
+from ncgopt.verify import verify
+
+_ORIGINAL, _LOSSY, _UPGRADED, _RESULT = "original.onnx", "lossy.onnx", "upgraded.onnx", "result.onnx"
+_NOTHING = Avoided()
+
+
+def _silent(_: str) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of the pipeline.
+
+    Attributes:
+        attempt: the model as it was left, and the report.
+        failure: what ended the run before its time; the model is then of no use.
+    """
+
+    attempt: Attempt
+    failure: UnsoundRewrite | None
+
+    @property
+    def report(self) -> Report:
+        """What happened."""
+        return self.attempt.report
+
+
+class Trials:
+    """Runs and judges.
+
+    Args:
+        source: the model.
+        settings: what to do.
+        worker: child process for everything that ONNX Runtime must compute.
+        folder: where files may be put that are compared; the last result stays there.
+    """
+
+    def __init__(self, source: Path, settings: Settings, worker: Worker, folder: Path) -> None:
+        self.source, self.settings, self.worker, self._folder = source, settings, worker, folder
+        self.report: Report | None = None
+
+    @property
+    def result(self) -> Path:
+        """Where the last result that was judged lies."""
+        return self._folder / _RESULT
+
+    def run(self, limit: int | None = None, avoided: Avoided = _NOTHING, progress: Progress = _silent) -> Trial:
+        """Load the model, make at most `limit` changes, and none of `avoided`.
+
+        Leaves the files that verification compares with, and in `self.report` how far the run came.
+
+        Raises:
+            NcgoptError: what no change is to blame for.
+        """
+        attempt = Attempt(self.source, self.settings, self.worker, limit=limit, avoided=avoided)
+        self.report = attempt.report
+        if self._needs_copy and attempt.loaded.external and not (self._folder / _ORIGINAL).exists():
+            self._save(attempt, self._folder / _ORIGINAL)
+        if attempt.is_lossy and self.settings.opset and self.settings.verify:
+            self._check_upgrade(attempt)
+        lossy = (lambda: self._save(attempt, self._folder / _LOSSY)) if attempt.is_lossy else None
+        try:
+            attempt.run(progress, lossy)
+        except UnsoundRewrite as failure:
+            return Trial(attempt, failure)
+        return Trial(attempt, None)
+
+    def judge(self, trial: Trial) -> Verification:
+        """Interface first, which costs nothing; then numbers. Also noted in the report of the trial."""
+        attempt = trial.attempt
+        broken = attempt.contract.differences(models.Contract.of(attempt.loaded.model))
+        if broken:
+            outcome = Verification("failed", f"the interface differs: {broken[0]}", interface=broken)
+        else:
+            self._save(attempt, self.result)
+            outcome = self._compare(self._folder / _LOSSY if attempt.is_lossy else self.original, self.result)
+        trial.report.verification = outcome
+        return outcome
+
+    def loss(self) -> Verification:
+        """What the lossy passes of the last run cost."""
+        return self._compare(self.original, self._folder / _LOSSY)
+
+    @property
+    def original(self) -> Path:
+        """The model as it was, in a place where ONNX Runtime reads it."""
+        copy = self._folder / _ORIGINAL
+        return copy if copy.exists() else self.source
+
+    def _check_upgrade(self, attempt: Attempt) -> None:
+        """Compare the upgraded model with the original by itself, where lossy passes come between it and the result."""
+        path = self._folder / _UPGRADED
+        if path.exists():
+            return
+        self._save(attempt, path)
+        outcome = self._compare(self.original, path)
+        if outcome.status == "failed":
+            attempt.report.verification = outcome
+            raise VerificationFailed(self.upgrade_at_fault(outcome.reason))
+
+    def upgrade_at_fault(self, reason: str) -> str:
+        """What to say where no rewrite is to blame."""
+        return f"{self.source}: {reason}, after the upgrade to operator set {self.settings.opset}; nothing was written"
+
+    @property
+    def _needs_copy(self) -> bool:
+        """Whether a plain copy must stand for the original: where its data lie behind links.
+
+        ONNX Runtime refuses external data that leave the model's folder. Reading and writing such
+        a model without a change is what the round-trip tests of `ncgopt.model` are about.
+        """
+        return self.settings.verify and self.settings.trust_links
+
+    def _compare(self, reference: Path, result: Path) -> Verification:
+        return verify(reference, result, self.verify_settings, worker=self.worker)
+
+    @property
+    def verify_settings(self) -> VerifySettings:
+        """How to compare: dimensions that the model's interface loses are pinned."""
+        settings = self.settings.verification
+        return dataclasses.replace(settings, bind={**settings.bind, **self.settings.bind})
+
+    def _save(self, attempt: Attempt, path: Path) -> None:
+        models.save(attempt.loaded.model, path, input_external=attempt.loaded.external)
