@@ -15,6 +15,7 @@ from ncgopt.cost import GraphCost, graph_cost
 from ncgopt.facts.coverage import Coverage, coverage
 from ncgopt.facts.declared import contradictions
 from ncgopt.model import Contract, load, stats
+from ncgopt.model.ondisk import FileTensor
 from ncgopt.report import Contradiction, ModelStats, Repair
 from ncgopt.runtime import Worker, WorkerDied
 
@@ -211,11 +212,11 @@ def _external(model: ir.Model, folder: Path) -> tuple[ExternalFile, ...]:
     """Files that weights lie in, in order of first use; a range that several weights share counts once."""
     ranges: dict[str, set[tuple[int, int]]] = {}
     for tensor in _tensors(model):
-        if isinstance(tensor, ir.ExternalTensor):
-            file = Path(folder, cast(Any, tensor).location)
+        if isinstance(tensor, FileTensor) and tensor.external:
+            file = tensor.file.path
             name = str(file.relative_to(folder) if file.is_relative_to(folder) else file)
             used = ranges.setdefault(name, set())
-            used.add((tensor.offset or 0, tensor.nbytes))
+            used.add((tensor.offset, tensor.length))
     return tuple(ExternalFile(location, sum(size for _, size in used)) for location, used in ranges.items())
 
 

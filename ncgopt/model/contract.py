@@ -12,7 +12,7 @@ import onnx_ir as ir
 
 from ncgopt.model import messages
 from ncgopt.model.load import from_proto, load
-from ncgopt.model.tensors import raw_bytes, string_data
+from ncgopt.model.tensors import pieces, string_data
 from ncgopt.model.write import Writer
 
 _MODEL_FIELDS = ("ir_version", "producer_name", "producer_version", "domain", "model_version", "doc_string")
@@ -129,7 +129,8 @@ def _digest(value: ir.Value) -> str:
         for item in string_data(tensor):
             sha.update(f"{len(item)} ".encode() + item)
     else:
-        sha.update(raw_bytes(tensor))
+        for piece in pieces(tensor):
+            sha.update(piece)
     return sha.hexdigest()
 
 

@@ -14,6 +14,8 @@ from typing import BinaryIO
 import onnx
 from google.protobuf.message import DecodeError, Message
 
+from ncgopt.model import wire
+
 _CHUNK = 1 << 24
 
 
@@ -55,21 +57,6 @@ def sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
-def parse(path: Path) -> onnx.ModelProto:
-    """The message in a file that is not empty, read through a map so that the bytes are not held twice.
-
-    Raises:
-        OSError: the file cannot be read.
-        DecodeError: it holds something else.
-    """
-    with (
-        path.open("rb") as file,
-        mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
-        memoryview(content) as view,
-    ):
-        return onnx.ModelProto.FromString(view)  # pyright: ignore[reportArgumentType]
-
-
 def same_content(a: Path, b: Path) -> bool:
     """Whether two files are equal byte by byte; False if one of them is no regular file."""
     if not (a.is_file() and b.is_file()) or a.stat().st_size != b.stat().st_size:
@@ -86,7 +73,7 @@ def data_locations(model: Path) -> tuple[str, ...]:
     if not model.is_file() or not _mentions(model, b"location"):
         return ()
     try:
-        proto = parse(model)
+        proto, _ = wire.parse(model)
     except DecodeError:
         return ()
     return tuple(dict.fromkeys(_locations(proto)))

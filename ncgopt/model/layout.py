@@ -10,8 +10,9 @@ from typing import BinaryIO
 import onnx
 import onnx_ir as ir
 
+from ncgopt.model.ondisk import FileTensor
 from ncgopt.model.stats import tensor_bytes
-from ncgopt.model.tensors import SparseTensor, raw_bytes, write_external, write_tensor
+from ncgopt.model.tensors import SparseTensor, pieces, write_external, write_tensor
 
 SMALLEST_EXTERNAL = 1024
 """Bytes from which on a tensor goes to the data file; smaller ones, shapes above all, are needed to
@@ -20,7 +21,6 @@ understand the model and cost more there than they save."""
 _PAGE_ALIGNED_FROM = 1 << 20
 _PAGE = 4096
 _ALIGNMENT = 16
-_CHUNK = 1 << 24
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Layout:
             if value.const_value is not None:
                 layout._add(value.const_value)
         for tensor in _other_tensors(model):
-            if isinstance(tensor, ir.ExternalTensor):
+            if isinstance(tensor, FileTensor) and tensor.external:
                 layout._add(tensor)
         return layout
 
@@ -63,10 +63,9 @@ class Layout:
             padding = bytes(placed.offset - position)
             file.write(padding)
             digest.update(padding)
-            with memoryview(raw_bytes(placed.tensor)).cast("B") as data:
-                for start in range(0, placed.length, _CHUNK):
-                    file.write(data[start : start + _CHUNK])
-                    digest.update(data[start : start + _CHUNK])
+            for piece in pieces(placed.tensor):
+                file.write(piece)
+                digest.update(piece)
             position = placed.offset + placed.length
         return digest.hexdigest()
 
@@ -95,7 +94,7 @@ class Layout:
 def data_files(model: ir.Model) -> frozenset[str]:
     """Paths of all files that tensors of the model still lie in."""
     tensors = [value.const_value for value in model.graph.initializers.values()]
-    return frozenset(t.path for t in [*tensors, *_other_tensors(model)] if isinstance(t, ir.ExternalTensor))
+    return frozenset(str(t.file.path) for t in [*tensors, *_other_tensors(model)] if isinstance(t, FileTensor))
 
 
 def _other_tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:
@@ -126,6 +125,6 @@ def _all_tensors(graph: ir.Graph) -> Iterator[ir.TensorProtocol]:
 
 
 def _key(tensor: ir.TensorProtocol) -> Hashable:
-    if isinstance(tensor, ir.ExternalTensor):
-        return tensor.path, tensor.offset or 0, tensor.nbytes
+    if isinstance(tensor, FileTensor):
+        return tensor.file.path, tensor.offset, tensor.length
     return id(tensor)

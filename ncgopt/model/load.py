@@ -11,11 +11,12 @@ import onnx_ir as ir
 from google.protobuf.message import DecodeError
 
 from ncgopt.errors import InputUnreadable, ModelInvalid
-from ncgopt.model import files
+from ncgopt.model import wire
 from ncgopt.model.external import DataFolder
 from ncgopt.model.read import Reader
 from ncgopt.model.repair import repair
 from ncgopt.model.tensors import TensorReader
+from ncgopt.model.wire import Places
 from ncgopt.report import Repair
 
 _LFS = b"version https://git-lfs"
@@ -40,8 +41,11 @@ class Loaded:
     file_bytes: int
 
 
-def load(path: str | os.PathLike[str], *, trust_links: bool = False) -> Loaded:
-    """Read the model at `path`; weights in external data stay on disk until they are needed.
+def load(path: str | os.PathLike[str], *, trust_links: bool = False, in_memory: bool = False) -> Loaded:
+    """Read the model at `path`; large weights stay on disk until they are needed.
+
+    The files must stay as they are as long as the model is used, or reading a weight raises
+    InputUnreadable; renaming another file over them is fine once the weights were written elsewhere.
 
     External data are looked up in the folder of the path as given: a link to a model in another
     folder (Hugging Face's cache) finds its data beside the link.
@@ -49,15 +53,20 @@ def load(path: str | os.PathLike[str], *, trust_links: bool = False) -> Loaded:
     Args:
         path: an ONNX file.
         trust_links: accept external data behind symbolic links that leave the folder.
+        in_memory: read all weights now; the files may then go away.
 
     Raises:
         InputUnreadable: no such file, no ONNX file, or external data missing, cut short or refused.
         ModelInvalid: an ONNX file whose content contradicts itself.
     """
     file = Path(os.path.abspath(path))
-    proto = _parse(file)
     folder = DataFolder(file.parent, trust_links=trust_links)
-    return _read(proto, folder, file, file.stat().st_size)
+    proto, places = _parse(file)
+    loaded = _read(proto, TensorReader(folder, places, in_memory), file)
+    if not places.complete:  # large data where nobody looks for tensors
+        proto, places = _parse(file, whole=True)
+        loaded = _read(proto, TensorReader(folder, places, in_memory), file)
+    return loaded
 
 
 def from_proto(
@@ -89,25 +98,24 @@ def from_proto(
         folder = DataFolder(
             Path(os.path.abspath(base_dir or ".")), trust_links=trust_links or written_here, absolute=written_here
         )
-    return _read(proto, folder, None, 0)
+    return _read(proto, TensorReader(folder), None)
 
 
-def _read(proto: onnx.ModelProto, folder: DataFolder | None, path: Path | None, file_bytes: int) -> Loaded:
+def _read(proto: onnx.ModelProto, tensors: TensorReader, path: Path | None) -> Loaded:
     name = f"{path}: " if path is not None else ""
     try:
         repairs = repair(proto)
-        tensors = TensorReader(folder)
         model = Reader(tensors).model(proto)
     except ModelInvalid as error:
         raise ModelInvalid(f"{name}{error}") from error
     except InputUnreadable as error:
         raise InputUnreadable(f"{name}{error}") from error
-    data = sum(size for _, size in folder.sizes.values()) if folder is not None else 0
-    return Loaded(path, model, repairs, tensors.external, file_bytes + data)
+    data = sum(size for _, size in tensors.folder.sizes.values()) if tensors.folder is not None else 0
+    return Loaded(path, model, repairs, tensors.external, data + (path.stat().st_size if path is not None else 0))
 
 
-def _parse(path: Path) -> onnx.ModelProto:
-    """The file's message, refusing everything that only happens to parse."""
+def _parse(path: Path, *, whole: bool = False) -> tuple[onnx.ModelProto, Places]:
+    """The file's message, large weights left out unless `whole`, refusing everything that only happens to parse."""
     try:
         if path.is_dir():
             raise InputUnreadable(f"{path} is a directory, not an ONNX file")
@@ -117,11 +125,11 @@ def _parse(path: Path) -> onnx.ModelProto:
             raise InputUnreadable(f"{path} is empty")
         if start == _LFS:
             raise InputUnreadable(f"{path} is a Git LFS pointer, not the model itself; run `git lfs pull` first")
-        proto = files.parse(path)
+        proto, places = wire.parse(path, whole=whole)
     except OSError as error:
         raise InputUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
     except DecodeError as error:
         raise InputUnreadable(f"{path} is truncated or no ONNX file") from error
     if not proto.HasField("graph") or not proto.HasField("ir_version"):
         raise InputUnreadable(f"{path} is truncated or no ONNX file: it holds no graph or no IR version")
-    return proto
+    return proto, places

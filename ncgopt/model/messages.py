@@ -16,6 +16,8 @@ import onnx
 from google.protobuf import unknown_fields
 from google.protobuf.message import Message
 
+from ncgopt.model.wire import varint
+
 M = TypeVar("M", bound=Message)
 
 _KEY = "ncgopt.original"
@@ -161,17 +163,6 @@ def _same(a: Message, b: Message, name: str) -> bool:
 def tag(number: int) -> bytes:
     """The wire format's tag of a length-delimited field."""
     return varint(number << 3 | 2)
-
-
-def varint(number: int) -> bytes:
-    """A number in the wire format: seven bits per byte, the lowest first."""
-    number &= 0xFFFFFFFFFFFFFFFF
-    out = bytearray()
-    while number >= 0x80:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
 
 
 def _encode_unknown(field: Any) -> bytes:

@@ -15,12 +15,10 @@ from ncgopt.errors import CannotWrite
 from ncgopt.model import files, messages
 from ncgopt.model.layout import Layout, data_files
 from ncgopt.model.stats import tensor_bytes
-from ncgopt.model.tensors import SparseTensor, raw_bytes, write_header, write_tensor
+from ncgopt.model.tensors import SparseTensor, pieces, write_header, write_tensor
+from ncgopt.model.wire import LARGEST_FILE, varint
 from ncgopt.model.write import Writer
 from ncgopt.settings import ExternalData
-
-LARGEST_FILE = (1 << 31) - 1
-"""Bytes that a protobuf message may have (protobuf's implementations use a signed 32-bit size)."""
 
 _STREAMED_FROM = 1 << 16
 _GRAPH, _INITIALIZER, _RAW_DATA = (
@@ -168,7 +166,7 @@ def _write_model(model: ir.Model, layout: Layout, location: str, file: BinaryIO)
     size = len(graph) + sum(len(head) + length for head, length, _ in parts)
     proto.ClearField("graph")
     file.write(proto.SerializeToString(deterministic=True))
-    file.write(messages.tag(_GRAPH) + messages.varint(size))
+    file.write(messages.tag(_GRAPH) + varint(size))
     file.write(graph)
     for head, _, body in parts:
         file.write(head)
@@ -192,13 +190,13 @@ def _initializer(
         proto = layout.message(tensor, location)
         proto.name = name
         encoded = proto.SerializeToString(deterministic=True)
-        return messages.tag(_INITIALIZER) + messages.varint(len(encoded)), len(encoded), lambda: iter([encoded])
+        return messages.tag(_INITIALIZER) + varint(len(encoded)), len(encoded), lambda: iter([encoded])
     header = write_header(tensor)
     header.name = name
     length = tensor_bytes(tensor)
-    encoded = header.SerializeToString(deterministic=True) + messages.tag(_RAW_DATA) + messages.varint(length)
-    head = messages.tag(_INITIALIZER) + messages.varint(len(encoded) + length) + encoded
-    return head, length, lambda: iter([raw_bytes(tensor)])
+    encoded = header.SerializeToString(deterministic=True) + messages.tag(_RAW_DATA) + varint(length)
+    head = messages.tag(_INITIALIZER) + varint(len(encoded) + length) + encoded
+    return head, length, lambda: pieces(tensor)
 
 
 def _has_raw_bytes(tensor: ir.TensorProtocol) -> bool:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import math
-import mmap
-import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -18,10 +16,14 @@ import onnx_ir as ir
 from ncgopt.errors import ModelInvalid
 from ncgopt.model import messages
 from ncgopt.model.external import DataFolder
+from ncgopt.model.ondisk import FileTensor, SourceFile
+from ncgopt.model.wire import Places
 
 DATA_FIELDS = frozenset(
     {"raw_data", "float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data"}
 )
+_TYPED_FIELDS = sorted(DATA_FIELDS - {"raw_data"})
+_CHUNK = 1 << 22
 _LOCATION_KEYS = frozenset({"location", "offset", "length"})
 _UINT64_DATA = {ir.DataType.UINT32, ir.DataType.UINT64}
 _WIDE = {
@@ -69,11 +71,16 @@ class TensorReader:
 
     Attributes:
         folder: where external data may lie; None refuses external data.
+        places: where `raw_data` that were left out of the messages lie; None where none were.
+        in_memory: whether tensors are read at once, and their files may go away.
         external: set to True once a tensor with external data was read.
     """
 
     folder: DataFolder | None
+    places: Places | None = None
+    in_memory: bool = False
     external: bool = False
+    _files: dict[Path, SourceFile] = field(default_factory=dict[Path, SourceFile])
 
     def read(self, proto: onnx.TensorProto, where: str) -> ir.TensorProtocol:
         """The tensor, its size checked against its shape.
@@ -87,6 +94,10 @@ class TensorReader:
             raise ModelInvalid(f"{where} has a negative dimension: {list(proto.dims)}")
         if proto.data_location == onnx.TensorProto.EXTERNAL:
             return self._read_external(proto, dtype, where)
+        if (place := self._place(proto)) is not None:
+            if dtype != ir.DataType.STRING and not any(getattr(proto, name) for name in _TYPED_FIELDS):
+                return self._read_embedded(proto, dtype, place, where)
+            proto.raw_data = b"".join(self._file(self.places.path).chunks(*place)) if self.places else b""
         _check_size(proto, dtype, where)
         if dtype != ir.DataType.STRING:
             return ir.TensorProtoTensor(proto)
@@ -123,31 +134,43 @@ class TensorReader:
             raise ModelInvalid(f"sparse {where} has an index outside of its shape {list(proto.dims)}")
         return tensor
 
+    def _place(self, proto: onnx.TensorProto) -> tuple[int, int] | None:
+        return self.places.find(proto.raw_data) if self.places is not None and proto.HasField("raw_data") else None
+
+    def _read_embedded(
+        self, proto: onnx.TensorProto, dtype: ir.DataType, place: tuple[int, int], where: str
+    ) -> ir.TensorProtocol:
+        assert self.places is not None
+        offset, length = place
+        _require_size(length, byte_size(dtype, math.prod(proto.dims)), "bytes", where)
+        proto.ClearField("raw_data")
+        return self._finish(FileTensor(proto, dtype, self._file(self.places.path), offset, length, external=False))
+
     def _read_external(self, proto: onnx.TensorProto, dtype: ir.DataType, where: str) -> ir.TensorProtocol:
         entries = {entry.key: entry.value for entry in proto.external_data}
-        size = math.prod(proto.dims)
         if dtype == ir.DataType.STRING:
             raise ModelInvalid(f"{where} holds strings in external data, which ONNX does not allow")
         if self.folder is None:
             raise ModelInvalid(f"{where} has external data, but the folder it lies in was not given")
-        nbytes = byte_size(dtype, size)
+        nbytes = byte_size(dtype, math.prod(proto.dims))
         offset, length = _number(entries, "offset", 0, where), _number(entries, "length", nbytes, where)
         if length != nbytes:
             raise ModelInvalid(f"{where} has {length} bytes of external data, but its shape and type take {nbytes}")
         path = self.folder.find(entries.get("location", ""), offset + length, where)
         self.external = True
-        tensor = ir.ExternalTensor(
-            path,
-            offset,
-            length,
-            dtype,
-            shape=ir.Shape(proto.dims),
-            name=proto.name,
-            doc_string=proto.doc_string or None,
-            metadata_props={entry.key: entry.value for entry in proto.metadata_props},
-        )
-        _remember(tensor, proto)
-        return tensor
+        header = messages.header(proto, DATA_FIELDS | {"data_location", "external_data"})
+        for entry in proto.external_data:
+            if entry.key not in _LOCATION_KEYS:
+                header.external_data.add().CopyFrom(entry)
+        return self._finish(FileTensor(header, dtype, self._file(path), offset, length, external=True))
+
+    def _finish(self, tensor: FileTensor) -> ir.TensorProtocol:
+        return ir.TensorProtoTensor(tensor.in_memory()) if self.in_memory else tensor
+
+    def _file(self, path: Path) -> SourceFile:
+        if path not in self._files:
+            self._files[path] = SourceFile(path)
+        return self._files[path]
 
 
 def byte_size(dtype: ir.DataType, count: int) -> int:
@@ -160,16 +183,15 @@ def write_tensor(tensor: ir.TensorProtocol, *, embed: bool = False) -> onnx.Tens
     if isinstance(tensor, ir.TensorProtoTensor):
         proto = onnx.TensorProto()
         proto.CopyFrom(tensor.raw)
-        if tensor.metadata_props != {entry.key: entry.value for entry in proto.metadata_props}:
-            _write_metadata(proto, tensor)
+        _update_metadata(proto, tensor)
         return proto
-    if isinstance(tensor, ir.ExternalTensor) and not embed:
-        return write_external(tensor, str(Path(tensor.path)), tensor.offset or 0, tensor.nbytes)
+    if isinstance(tensor, FileTensor) and tensor.external and not embed:
+        return write_external(tensor, str(tensor.file.path), tensor.offset, tensor.length)
     proto = write_header(tensor)
     if tensor.dtype == ir.DataType.STRING:
         proto.string_data.extend(string_data(tensor))
     else:
-        proto.raw_data = bytes(raw_bytes(tensor))
+        proto.raw_data = raw_bytes(tensor)
     return proto
 
 
@@ -187,7 +209,16 @@ def write_external(tensor: ir.TensorProtocol, location: str, offset: int, length
 def write_header(tensor: ir.TensorProtocol) -> onnx.TensorProto:
     """The tensor as a message without its elements."""
     if isinstance(tensor, ir.TensorProtoTensor):
-        return messages.header(tensor.raw, DATA_FIELDS)
+        proto = messages.header(tensor.raw, DATA_FIELDS)
+        _update_metadata(proto, tensor)
+        return proto
+    if isinstance(tensor, FileTensor):
+        proto = onnx.TensorProto()
+        proto.CopyFrom(tensor.raw_proto)
+        if proto.name != (tensor.name or ""):
+            proto.name = tensor.name or ""
+        _update_metadata(proto, tensor)
+        return proto
     proto = onnx.TensorProto(data_type=tensor.dtype.value, dims=tensor.shape.numpy())
     if tensor.name:
         proto.name = tensor.name
@@ -198,21 +229,23 @@ def write_header(tensor: ir.TensorProtocol) -> onnx.TensorProto:
     return proto
 
 
-def raw_bytes(tensor: ir.TensorProtocol) -> bytes | memoryview:
-    """The elements as `raw_data` holds them; external data are mapped, not read.
+def raw_bytes(tensor: ir.TensorProtocol) -> bytes:
+    """The elements as `raw_data` holds them, all at once."""
+    return b"" if math.prod(tensor.shape.numpy()) == 0 else tensor.tobytes()
+
+
+def pieces(tensor: ir.TensorProtocol) -> Iterator[bytes | memoryview]:
+    """What `raw_bytes` gives, in pieces; each is gone when the next one is asked for.
 
     Raises:
-        OSError: external data that cannot be read, or are shorter than they were on loading.
+        OSError: the file of a tensor on disk cannot be read, or changed since the model was read.
     """
-    if math.prod(tensor.shape.numpy()) == 0:
-        return b""
-    if not isinstance(tensor, ir.ExternalTensor):
-        return tensor.tobytes()
-    start, end = tensor.offset or 0, (tensor.offset or 0) + tensor.nbytes
-    with open(tensor.path, "rb") as file:
-        if os.fstat(file.fileno()).st_size < end:
-            raise OSError(errno.EIO, "The file became shorter since the model was loaded", tensor.path)
-        return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))[start:end]
+    if isinstance(tensor, FileTensor):
+        yield from tensor.file.chunks(tensor.offset, tensor.length)
+        return
+    data = memoryview(raw_bytes(tensor))
+    for start in range(0, len(data), _CHUNK):
+        yield data[start : start + _CHUNK]
 
 
 def string_data(tensor: ir.TensorProtocol) -> list[bytes]:
@@ -224,12 +257,14 @@ def string_data(tensor: ir.TensorProtocol) -> list[bytes]:
 
 
 def _remember(tensor: ir.TensorProtocol, proto: onnx.TensorProto) -> None:
-    """Keep what the in-memory tensor cannot hold, its data and where they lie aside."""
-    read = messages.header(proto, DATA_FIELDS | {"data_location", "external_data"})
-    for entry in proto.external_data:
-        if entry.key not in _LOCATION_KEYS:
-            read.external_data.add().CopyFrom(entry)
-    messages.remember(tensor.meta, read, write_header(tensor))
+    """Keep what the in-memory tensor cannot hold, its data aside."""
+    messages.remember(tensor.meta, messages.header(proto, DATA_FIELDS), write_header(tensor))
+
+
+def _update_metadata(proto: onnx.TensorProto, tensor: ir.TensorProtocol) -> None:
+    """Write metadata only where somebody changed them: repeated keys are lost in memory."""
+    if tensor.metadata_props != {entry.key: entry.value for entry in proto.metadata_props}:
+        _write_metadata(proto, tensor)
 
 
 def _write_metadata(proto: onnx.TensorProto, tensor: ir.TensorProtocol) -> None:
@@ -261,6 +296,10 @@ def _check_size(proto: onnx.TensorProto, dtype: ir.DataType, where: str) -> None
             expected = byte_size(dtype, count)
         else:
             expected = count
+    _require_size(found, expected, unit, where)
+
+
+def _require_size(found: int, expected: int, unit: str, where: str) -> None:
     if found != expected:
         raise ModelInvalid(f"{where} holds {found} {unit}, but its shape and type take {expected}")
 

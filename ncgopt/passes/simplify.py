@@ -6,7 +6,6 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import onnx_ir as ir
 
 from ncgopt import model as models
@@ -42,8 +41,7 @@ class Simplify(Pass):
                 raise Unavailable(f"simplify: onnxsim ended with a {error.what}; leave this pass out") from None
             except SimplifierFailed as error:
                 raise Unavailable(f"simplify: onnxsim failed: {error}; leave this pass out") from None
-            simplified = models.load(after).model
-            _read_external(simplified)
+            simplified = models.load(after, in_memory=True).model
         if _outline(simplified) == _outline(model) or not session.spend(self.name, "the whole graph"):
             return 0
         _declare_as(model.graph, simplified.graph)
@@ -75,15 +73,6 @@ def _declare_as(old: ir.Graph, new: ir.Graph) -> None:
     new.name, new.doc_string = old.name, old.doc_string
     new.metadata_props.clear()
     new.metadata_props.update(old.metadata_props)
-
-
-def _read_external(model: ir.Model) -> None:
-    """Take tensors into memory whose file is about to go."""
-    for graph in all_graphs(model):
-        for value in graph.initializers.values():
-            tensor = value.const_value
-            if isinstance(tensor, ir.ExternalTensor):
-                value.const_value = ir.Tensor(np.array(tensor.numpy()), dtype=tensor.dtype, name=value.name)
 
 
 def _outline(model: ir.Model) -> list[tuple[object, ...]]:
