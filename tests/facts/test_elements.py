@@ -16,7 +16,8 @@ from ncgopt.rewrite.session import Session, all_nodes
 HEAD = '<ir_version: 10, opset_import: ["" : 21]>\ng (float[N, 3, M] x, int64[2] fed) => (int64[K] y) '
 CONSTANTS = (
     "<int64 i = {0}, int64[2] last = {-1, 0}, int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] end = "
-    "{9223372036854775807}, int64[1] back = {-1}, int64[3] seven = {7, 7, 7}, float half = {0.5}> "
+    "{9223372036854775807}, int64[1] back = {-1}, int64[3] seven = {7, 7, 7}, int64[3] below = {-3, 0, 8}, "
+    "int64[3] negative = {-7, -7, -7}, float half = {0.5}> "
 )
 EXPRESSIONS = {
     "y = Identity(s)": ("N", 3, "M"),
@@ -34,6 +35,10 @@ EXPRESSIONS = {
     "y = Sub(zero, s)": ("-N", -3, "-M"),
     "y = Div(s, seven)": ("floor(N, 7)", 0, "floor(M, 7)"),
     "y = Div(seven, back)": (-7, -7, -7),
+    "y = Mod(below, seven)": (4, 0, 1),
+    "y = Mod<fmod = 1>(below, seven)": (-3, 0, 1),
+    "y = Mod(below, negative)": (-3, 0, -6),
+    "y = Mod(s, seven)": ("mod(N, 7)", 3, "mod(M, 7)"),
     "y = Concat<axis = 0>(fed, two)": (None, None, 2),
     "y = Shape<start = 1, end = 9>(x)": (3, "M"),
 }

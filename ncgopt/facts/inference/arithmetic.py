@@ -20,6 +20,20 @@ def div(a: Dim, b: Dim) -> Dim:
     return exact if exact is not None else symbols.floor_div(a, b)
 
 
+def modulo(a: Dim, b: Dim) -> Dim:
+    """`a mod b` with the sign of `b`, as ONNX's Mod has it without `fmod`."""
+    if isinstance(a, int) and isinstance(b, int):
+        return a % b if b != 0 else None
+    return symbols.modulo(a, b)
+
+
+def remainder(a: Dim, b: Dim) -> Dim:
+    """`a mod b` with the sign of `a`, as C's `fmod` has it."""
+    if isinstance(a, int) and isinstance(b, int):
+        return (abs(a) % abs(b)) * (-1 if a < 0 else 1) if b != 0 else None
+    return symbols.modulo(a, b)
+
+
 def equal(a: Dim, b: Dim) -> Dim:
     """Whether both are the same size."""
     if a is not None and a == b:

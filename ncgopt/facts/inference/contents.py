@@ -113,6 +113,10 @@ def _folded(function: Callable[[Dim, Dim], Dim]) -> _Follow:
     return _elementwise(fold)
 
 
+def _mod(view: NodeView) -> Contents | None:
+    return _elementwise(arithmetic.remainder if view.int("fmod") else arithmetic.modulo)(view)
+
+
 def _shape(view: NodeView) -> Contents | None:
     dims = view.shape()
     if dims is None:
@@ -341,7 +345,7 @@ _BY_OPERATOR: dict[str, _Follow] = {
     "Sum": _folded(symbols.add),
     "Sub": _elementwise(symbols.sub),
     "Div": _elementwise(arithmetic.div),
-    "Mod": _elementwise(symbols.modulo),
+    "Mod": _mod,
     "Neg": _elementwise(arithmetic.neg),
     "Abs": _elementwise(arithmetic.absolute),
     "Sign": _elementwise(arithmetic.sign),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ncgopt.facts import symbols
-from ncgopt.facts.inference import broadcasting, indexing, reshaping, schema, spatial
+from ncgopt.facts.inference import broadcasting, indexing, reshaping, schema, sequences, spatial
 from ncgopt.facts.inference.view import NodeView
 from ncgopt.facts.symbols import Dim
 from ncgopt.facts.types import UNKNOWN, Shape, ValueType
@@ -49,6 +49,8 @@ def types_of_outputs(view: NodeView) -> list[ValueType]:
     types = schema.infer(view)
     if view.node.domain:
         return types
+    if view.node.op_type == "SequenceAt":
+        return [sequences.sequence_at(view) or types[0]]
     if view.node.op_type == "Split":
         parts = reshaping.split(view)
         shapes: list[Shape | None] = [None] * len(types) if parts is None else [*parts]

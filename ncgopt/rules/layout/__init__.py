@@ -8,12 +8,14 @@ from ncgopt.rewrite.rule import Rule
 from ncgopt.rules.layout.eliminate_opposite_transposes import EliminateOppositeTransposes
 from ncgopt.rules.layout.eliminate_transpose_before_gather import EliminateTransposeBeforeGather
 from ncgopt.rules.layout.fold_transpose_into_one_hot import FoldTransposeIntoOneHot
+from ncgopt.rules.layout.fuse_slices_into_space_to_depth import FuseSlicesIntoSpaceToDepth
 from ncgopt.rules.layout.merge_transposes import MergeTransposes
 from ncgopt.rules.layout.reorder_matmul_transpose import ReorderMatmulTranspose
 
 RULES: tuple[Rule[Any], ...] = (
     EliminateTransposeBeforeGather(),
     FoldTransposeIntoOneHot(),
+    FuseSlicesIntoSpaceToDepth(),
     ReorderMatmulTranspose(),
     EliminateOppositeTransposes(),
     MergeTransposes(),
