@@ -114,6 +114,81 @@ def batch_norm(node: ir.Node) -> BatchNorm | None:
     return BatchNorm(node, x, _is_inference(node), epsilon, (scale, bias, mean, variance))
 
 
+@dataclass(frozen=True)
+class Affine:
+    """`node` computes `x * factor + addend` per channel (axis 1); both float64 `[channels]`."""
+
+    node: ir.Node
+    x: ir.Value
+    factor: Array
+    addend: Array
+
+
+def affine_at(value: ir.Value | None, root: ir.Node, channels: int, rank: int) -> Affine | None:
+    """How `value` is made of another tensor of its own shape, channel by channel, in the graph of `root`.
+
+    Args:
+        value: a tensor of `rank` dimensions and `channels` channels.
+        root: the node that is being looked at.
+        channels: its channels, axis 1.
+        rank: its number of dimensions.
+
+    Returns:
+        None where no BatchNormalization at inference and no arithmetic with constants makes it.
+    """
+    node = producer_beside(value, root, "Mul", "Div", "Add", "Sub", "BatchNormalization")
+    return None if node is None else affine(node, channels, rank)
+
+
+def affine(node: ir.Node, channels: int, rank: int) -> Affine | None:
+    """`node` itself read as `affine_at` reads the producer of a value."""
+    if node.op_type == "BatchNormalization":
+        norm = batch_norm(node)
+        if norm is None or not norm.inference or not norm.serves(channels):
+            return None
+        return Affine(node, norm.x, norm.factor, norm.addend)
+    if node.op_type not in ("Mul", "Div", "Add", "Sub") or node.domain or (node.version or 1) < 7:
+        return None
+    a, b = node.inputs
+    for x, constant, swapped in ((a, b, False), (b, a, True)):
+        if x is None or constants.is_constant(x) or not shapes.is_float(x) or not _keeps(x, constant, channels, rank):
+            continue
+        found = per_channel(constant, (None, channels, *[None] * (rank - 2)), 1)
+        step = _step(node.op_type, found, swapped) if found is not None else None
+        if step is not None:
+            return Affine(node, x, *step)
+    return None
+
+
+def _keeps(x: ir.Value, constant: ir.Value | None, channels: int, rank: int) -> bool:
+    """Whether the constant does not enlarge x, given that the result has `channels` and `rank`."""
+    sizes = shapes.static(constant) if constant is not None else None
+    if sizes is None:
+        return False
+    if len(sizes) <= 1 and all(size == 1 for size in sizes):
+        return True
+    known = shapes.shape(x)
+    return known is not None and len(known) == rank and known[1] == channels
+
+
+def _step(op_type: str, constant: Array, swapped: bool) -> tuple[Array, Array] | None:
+    one, zero = np.ones_like(constant), np.zeros_like(constant)
+    match op_type, swapped:
+        case "Mul", _:
+            return constant, zero
+        case "Add", _:
+            return one, constant
+        case "Sub", False:
+            return one, -constant
+        case "Sub", True:
+            return -one, constant
+        case "Div", False:
+            with np.errstate(all="ignore"):
+                return 1 / constant, zero
+        case _:
+            return None
+
+
 def _is_inference(node: ir.Node) -> bool:
     """Before opset 14 the number of outputs decides, since then `training_mode`."""
     if any(output.name or output.uses() for output in node.outputs[1:]):

@@ -86,8 +86,11 @@ def convolution_at(value: ir.Value | None, root: ir.Node, *op_types: str) -> Con
         op_types: "Conv", "ConvTranspose" or both.
     """
     node = producer_beside(value, root, *op_types)
-    if node is None:
-        return None
+    return None if node is None else convolution(node)
+
+
+def convolution(node: ir.Node) -> Convolution | None:
+    """The Conv or ConvTranspose `node` as a Convolution; None where its weights' shape or its bias is not known."""
     x, weight, bias = (facts.input_of(node, k) for k in range(3))
     group = facts.int_attribute(node, "group")
     sizes = facts.static(weight) if weight is not None else None
