@@ -37,7 +37,7 @@ def ints_attribute(node: ir.Node, name: str) -> tuple[int, ...] | None:
 
 def is_set(node: ir.Node, name: str) -> bool:
     """Whether the node itself carries the attribute."""
-    return name in node.attributes
+    return name in node.attributes.data
 
 
 def schema_of(node: ir.Node) -> onnx.defs.OpSchema | None:
@@ -54,7 +54,7 @@ def _schema(op_type: str, version: int, domain: str) -> onnx.defs.OpSchema | Non
 
 
 def _read(node: ir.Node, name: str, kind: ir.AttributeType) -> object:
-    attribute = node.attributes.get(name)
+    attribute = node.attributes.data.get(name)
     if attribute is not None:
         return attribute.value if attribute.type == kind and not attribute.is_ref() else None
     schema = schema_of(node)

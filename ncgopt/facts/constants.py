@@ -51,14 +51,15 @@ def constant_tensor(node: ir.Node) -> ir.TensorProtocol | None:
 
     A sparse value arrives as a tensor that makes itself dense when read (`ncgopt.model.carry`).
     """
-    if len(node.attributes) != 1:
+    if len(node.attributes.data) != 1:
         return None
-    name, attribute = next(iter(node.attributes.items()))
+    name, attribute = next(iter(node.attributes.data.items()))
     if attribute.is_ref():
         return None
     match name:
         case "value":
-            return attribute.as_tensor()
+            # Not `as_tensor`, which checks each time that the tensor has everything its protocol asks for.
+            return cast(ir.TensorProtocol, attribute.value)
         case "value_float" | "value_floats":
             return ir.Tensor(np.array(attribute.value, dtype=np.float32))
         case "value_int" | "value_ints":

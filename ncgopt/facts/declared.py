@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import onnx_ir as ir
 
 from ncgopt.facts import shapes
+from ncgopt.facts.nesting import graphs_within
 from ncgopt.facts.types import Dim
 from ncgopt.report import Contradiction
 
@@ -23,7 +24,7 @@ def contradictions(model: ir.Model) -> list[Contradiction]:
 
 def _computed(model: ir.Model) -> Iterator[ir.Value]:
     for graph in [model.graph, *(function.graph for function in model.functions.values())]:
-        for inner in [graph, *graph.subgraphs()]:
+        for inner in graphs_within(graph):
             for node in inner:
                 yield from (value for value in node.outputs if value.name)
 

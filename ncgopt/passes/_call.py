@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 import onnx
 import onnx_ir as ir
 
-from ncgopt.rewrite.session import subgraphs
+from ncgopt.facts.nesting import subgraphs
 
 
 def imports_for(model: ir.Model, function: ir.Function, imports: Mapping[str, int]) -> dict[str, int] | None:

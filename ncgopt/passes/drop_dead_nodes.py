@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from ncgopt.facts.nesting import nodes_within
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.removal import is_dead, is_unused_initializer, remove_node, remove_unused_initializer
@@ -27,7 +28,7 @@ class DropDeadNodes(Pass):
     def run(self, model: ir.Model, session: Session) -> int:
         """Sweep each graph backwards, so that one sweep removes whole dead chains."""
         count = 0
-        for graph in reversed(list(all_graphs(model))):
+        for graph in reversed(all_graphs(model)):
             for node in reversed(list(graph)):
                 if node.graph is graph and is_dead(node) and session.spend(self.name, where(node)):
                     remove_node(node)
@@ -40,13 +41,15 @@ class DropDeadNodes(Pass):
 
     def _functions(self, model: ir.Model, session: Session) -> int:
         """Remove functions that neither the graph nor a function that is called calls."""
+        if not model.functions:
+            return 0
         called: set[tuple[str, str, str]] = set()
-        pending = {node.op_identifier() for node in model.graph.all_nodes()}
+        pending = {node.op_identifier() for node in nodes_within(model.graph)}
         while pending:
             identifier = pending.pop()
             if identifier in model.functions and identifier not in called:
                 called.add(identifier)
-                pending |= {node.op_identifier() for node in model.functions[identifier].all_nodes()}
+                pending |= {node.op_identifier() for node in nodes_within(model.functions[identifier].graph)}
         count = 0
         for identifier in [i for i in model.functions if i not in called]:
             if session.spend(self.name, f"function {identifier[0]}::{identifier[1]}"):

@@ -13,6 +13,7 @@ from ncgopt import facts
 from ncgopt.facts.constants import Array
 from ncgopt.facts.folding import foldable_nodes
 from ncgopt.facts.marks import take_notes
+from ncgopt.facts.nesting import graphs_within
 from ncgopt.passes._growth import freed_bytes, stored_bytes
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.engine import where
@@ -175,6 +176,7 @@ def _run(
         proto.opset_import.add(domain=domain, version=version)
     proto.graph.name = "constants"
     inside = {v for n in region for v in n.outputs}
+    held: set[ir.Value] = set()
     for node in region:
         made = proto.graph.node.add()
         made.CopyFrom(ir.serde.serialize_node(node))
@@ -182,11 +184,8 @@ def _run(
         made.input.extend("" if v is None else name_of(v) for v in node.inputs)
         made.output.extend(name_of(v) if v.name else "" for v in node.outputs)
         for value in node.inputs:
-            if (
-                value is not None
-                and value not in inside
-                and all(t.name != name_of(value) for t in proto.graph.initializer)
-            ):
+            if value is not None and value not in inside and value not in held:
+                held.add(value)
                 array = known[value] if value in known else facts.constant(value)
                 assert array is not None
                 proto.graph.initializer.append(_tensor_proto(array, name_of(value), facts.dtype(value)))
@@ -201,7 +200,7 @@ def _run(
 
 def _opsets(model: ir.Model, graph: ir.Graph) -> dict[str, int]:
     for function in model.functions.values():
-        if graph is function.graph or graph in function.graph.subgraphs():
+        if graph in graphs_within(function.graph):
             return function.opset_imports
     return model.graph.opset_imports
 

@@ -9,11 +9,12 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.conditions import branches_of, truth
+from ncgopt.facts.nesting import subgraphs
 from ncgopt.facts.refutation import forced_branch
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session, subgraphs
+from ncgopt.rewrite.session import Session
 from ncgopt.rewrite.splice import Splicer, has_kept
 
 Given = Mapping[ir.Value, bool]

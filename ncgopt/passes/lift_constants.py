@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.constants import constant_tensor
+from ncgopt.facts.nesting import graphs_within
 from ncgopt.model.tensors import SparseTensor
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.engine import where
@@ -31,7 +32,7 @@ class LiftConstants(Pass):
     def run(self, model: ir.Model, session: Session) -> int:
         """Replace each node in place: the value, and so every use of it, stays the same object's name."""
         count = 0
-        for graph in (model.graph, *model.graph.subgraphs()):
+        for graph in graphs_within(model.graph):
             for node in list(graph):
                 if self._can_lift(node) and session.spend(self.name, where(node)):
                     self._lift(graph, node)

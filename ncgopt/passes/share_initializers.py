@@ -13,6 +13,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.marks import mark_of
+from ncgopt.facts.nesting import graphs_within
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.removal import remove_unused_initializer
 from ncgopt.rewrite.rule import Claim
@@ -44,7 +45,7 @@ class ShareInitializers(Pass):
 
 def shareable(model: ir.Model) -> Iterator[ir.Value]:
     """Initializers in use that are neither interface nor protected; those of strings are left out."""
-    for graph in (model.graph, *model.graph.subgraphs()):
+    for graph in graphs_within(model.graph):
         for value in graph.initializers.values():
             tensor = value.const_value
             plain = not (value.is_graph_input() or value.is_graph_output() or facts.is_kept(value))

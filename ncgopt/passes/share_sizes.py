@@ -8,6 +8,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.elements import elements
+from ncgopt.facts.nesting import graphs_within
 from ncgopt.passes._sizes import Cookbook, Recipe
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.engine import where
@@ -42,7 +43,7 @@ class ShareSizes(Pass):
         """Rewrite the main graph and its subgraphs, each by itself."""
         facts.forget()
         opset = model.graph.opset_imports.get("", 1)
-        return sum(_Graph(graph, opset).rewrite(session) for graph in (model.graph, *model.graph.subgraphs()))
+        return sum(_Graph(graph, opset).rewrite(session) for graph in graphs_within(model.graph))
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,13 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.determinism import is_deterministic
+from ncgopt.facts.nesting import subgraphs
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.removal import remove_node
 from ncgopt.rewrite.replacement import may_take_name, replace_value
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session, subgraphs
+from ncgopt.rewrite.session import Session
 
 Key = tuple[Hashable, ...]
 Seen = ChainMap[Key, ir.Node]
@@ -70,7 +71,7 @@ class ShareSubexpressions(Pass):
 
 
 def _key(node: ir.Node) -> Key | None:
-    if facts.is_kept(node) or not is_deterministic(node) or any(True for _ in subgraphs(node)):
+    if facts.is_kept(node) or not is_deterministic(node) or subgraphs(node):
         return None
     attributes: list[Hashable] = []
     for name in sorted(node.attributes):

@@ -9,11 +9,12 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.facts.nesting import subgraphs
 from ncgopt.facts.rounds import loop_body, rounds
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session, subgraphs
+from ncgopt.rewrite.session import Session
 from ncgopt.rewrite.splice import Splicer, has_kept
 
 

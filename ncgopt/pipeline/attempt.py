@@ -12,7 +12,7 @@ from ncgopt.errors import UnsoundRewrite
 from ncgopt.facts.declared import contradictions
 from ncgopt.pipeline.bind import bind_dimensions
 from ncgopt.pipeline.plan import make_plan
-from ncgopt.pipeline.run import Progress, protect, run_once, run_to_fixpoint
+from ncgopt.pipeline.run import Progress, Runner, protect
 from ncgopt.report import Report
 from ncgopt.rewrite import integrity
 from ncgopt.rewrite.avoided import Avoided
@@ -96,17 +96,17 @@ class Attempt:
             UnsoundRewrite: a rule or pass broke a promise, or the contract, or failed, after it had changed
                 something. What failed before that was left out, see `report.rolled_back`.
         """
-        model, report = self.loaded.model, self.report
+        report = self.report
+        runner = Runner(self.loaded.model, self._session, report, progress)
         try:
-            run_once(model, self._plan.lossy, self._session, report, progress)
+            runner.once(self._plan.lossy)
             if after_lossy is not None:
                 after_lossy()
-            cycles = self._settings.max_cycles
-            run_to_fixpoint(model, self._plan.steps, self._session, report, cycles, progress)
-            if run_once(model, self._plan.closing, self._session, report, progress):
-                run_to_fixpoint(model, self._plan.everything, self._session, report, cycles, progress)
+            runner.to_fixpoint(self._plan.steps, self._settings.max_cycles)
+            if runner.once(self._plan.closing):
+                runner.to_fixpoint(self._plan.everything, self._settings.max_cycles)
         finally:
             report.rewrites = self._session.rewrites
             report.rolled_back = list(self._session.faults)
             report.refusals = self._session.refusals()
-            report.after = models.stats(model)
+            report.after = runner.stats

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 import time
@@ -149,5 +150,6 @@ class _Job:
             replaces=self.source if self.in_place else None,
         )
         report.status, report.output = "written", str(self.target)
-        report.after = models.stats(attempt.loaded.model, saved.bytes)
+        assert report.after is not None
+        report.after = dataclasses.replace(report.after, file_bytes=saved.bytes)
         report.notes += [f"{path} is no longer used, but could not be removed" for path in saved.left_over]

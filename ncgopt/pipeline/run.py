@@ -14,6 +14,7 @@ from ncgopt.errors import NcgoptError, UnsoundRewrite, Usage
 from ncgopt.passes import Pass
 from ncgopt.passes.apply_rules import ApplyRules
 from ncgopt.report import PassRecord, Report
+from ncgopt.rewrite import integrity
 from ncgopt.rewrite.session import Session, all_graphs, all_nodes, describe
 from ncgopt.runtime import WorkerDied
 
@@ -42,47 +43,66 @@ def _protectable(model: ir.Model) -> list[ir.Node | ir.Value]:
     return [*all_nodes(model), *initializers]
 
 
-def run_once(model: ir.Model, steps: Iterable[Pass], session: Session, report: Report, progress: Progress) -> bool:
-    """Run each pass once, in order; whether any of them changed something."""
-    return _cycle(model, steps, session, report, 0, progress)
+class Runner:
+    """Runs passes on one model, each only where something changed since it last had nothing to do.
 
+    The same pass on the same model does the same, so a pass that found nothing is not asked again until
+    another one changed something. ApplyRules stops only when none of its rules fires any more: what it
+    leaves behind needs no second look even where it changed something itself.
 
-def run_to_fixpoint(
-    model: ir.Model, steps: tuple[Pass, ...], session: Session, report: Report, max_cycles: int, progress: Progress
-) -> None:
-    """Repeat all passes until a whole cycle changes nothing, at most `max_cycles` times."""
-    for cycle in range(1, max_cycles + 1):
-        if not _cycle(model, steps, session, report, cycle, progress) or session.exhausted:
-            return
-    if steps:
-        report.notes.append(f"still changing after {max_cycles} cycles: stopped there; --max-cycles allows more")
+    Attributes:
+        stats: of the model as it is now.
+    """
 
+    def __init__(self, model: ir.Model, session: Session, report: Report, progress: Progress) -> None:
+        self._model, self._session, self._report, self._progress = model, session, report, progress
+        self._settled: dict[Pass, int] = {}
+        self.stats = models.stats(model)
 
-def _cycle(
-    model: ir.Model, steps: Iterable[Pass], session: Session, report: Report, cycle: int, progress: Progress
-) -> bool:
-    changed = False
-    for step in steps:
-        if session.exhausted:
-            break
-        if step.name in session.avoided.sources:
-            continue
-        progress(f"{step.name}, cycle {cycle}" if cycle else step.name)
-        before, made, start = models.stats(model), len(session.rewrites), time.perf_counter()
+    def once(self, steps: Iterable[Pass]) -> bool:
+        """Run each pass once, in order; whether any of them changed something."""
+        return self._cycle(steps, 0)
+
+    def to_fixpoint(self, steps: tuple[Pass, ...], max_cycles: int) -> None:
+        """Repeat all passes until a whole cycle changes nothing, at most `max_cycles` times."""
+        for cycle in range(1, max_cycles + 1):
+            if not self._cycle(steps, cycle) or self._session.exhausted:
+                return
+        if steps:
+            note = f"still changing after {max_cycles} cycles: stopped there; --max-cycles allows more"
+            self._report.notes.append(note)
+
+    def _cycle(self, steps: Iterable[Pass], cycle: int) -> bool:
+        changed = False
+        session = self._session
+        session.structure = integrity.snapshot(self._model)
+        for step in steps:
+            if session.exhausted:
+                break
+            if step.name not in session.avoided.sources and self._settled.get(step) != len(session.rewrites):
+                changed |= self._run(step, cycle)
+        session.structure = None
+        return changed
+
+    def _run(self, step: Pass, cycle: int) -> bool:
+        self._progress(f"{step.name}, cycle {cycle}" if cycle else step.name)
+        before, made, start = self.stats, len(self._session.rewrites), time.perf_counter()
         try:
-            changed |= _apply(step, model)
+            changed = _apply(step, self._model)
         except UnsoundRewrite as failure:
             failure.step = step.name
             raise
-        seconds, after = time.perf_counter() - start, models.stats(model)
+        after = self.stats = models.stats(self._model) if changed else before
         record = PassRecord(
-            step.name, cycle, len(session.rewrites) - made, before.nodes + before.constants,
-            after.nodes + after.constants, before.weight_bytes, after.weight_bytes, seconds,
+            step.name, cycle, len(self._session.rewrites) - made, before.nodes + before.constants,
+            after.nodes + after.constants, before.weight_bytes, after.weight_bytes, time.perf_counter() - start,
         )  # fmt: skip
+        self._report.passes.append(record)
         if isinstance(step, ApplyRules):
             record.rules.update(step.fired)
-        report.passes.append(record)
-    return changed
+        if not changed or isinstance(step, ApplyRules):
+            self._settled[step] = len(self._session.rewrites)
+        return changed
 
 
 def _apply(step: Pass, model: ir.Model) -> bool:

@@ -15,6 +15,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.errors import NcgoptError, UnsoundRewrite
+from ncgopt.facts.nesting import graphs_within
 from ncgopt.rewrite.placement import add_constant
 from ncgopt.rewrite.removal import remove_dead, remove_node
 from ncgopt.rewrite.replacement import may_take_name, replace_value
@@ -184,10 +185,10 @@ def _operator(node: ir.Node) -> str:
 
 def _opsets_by_graph(model: ir.Model) -> dict[ir.Graph, dict[str, int]]:
     found: dict[ir.Graph, dict[str, int]] = {}
-    for graph in (model.graph, *model.graph.subgraphs()):
+    for graph in graphs_within(model.graph):
         found[graph] = model.graph.opset_imports
     for function in model.functions.values():
-        for graph in (function.graph, *function.graph.subgraphs()):
+        for graph in graphs_within(function.graph):
             found[graph] = function.opset_imports
     return found
 

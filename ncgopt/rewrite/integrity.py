@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 import onnx_ir as ir
 
 from ncgopt.errors import UnsoundRewrite
-from ncgopt.rewrite.session import all_graphs, subgraphs
+from ncgopt.facts.nesting import subgraphs
+from ncgopt.rewrite.session import all_graphs
 
+Snapshot = list[object]
 Interface = tuple[tuple[str, str | None, str, str], ...]
 
 
@@ -30,7 +31,7 @@ def check(model: ir.Model, before: Interface, who: str) -> None:
         raise UnsoundRewrite(f"{who} changed the inputs or outputs of the model; this is a bug in it")
     scopes = [model.graph, *(f.graph for f in model.functions.values())]
     for graph in scopes:
-        for complaint in _complaints(graph, {}):
+        for complaint in _complaints(graph, None):
             raise UnsoundRewrite(f"{who}: {complaint}; this is a bug in it")
 
 
@@ -40,23 +41,27 @@ class _Scope:
     A name from further out may be used again: ONNX Runtime's own BeamSearch models do that.
     """
 
-    def __init__(self, outer: dict[str, ir.Value]) -> None:
-        self.visible = dict(outer)
-        self._own: dict[str, ir.Value] = {}
+    def __init__(self, outer: _Scope | None) -> None:
+        self._outer = outer
+        self._own: dict[str | None, ir.Value] = {}
 
     def define(self, value: ir.Value) -> Iterator[str]:
         if not value.name:
             yield "an input, an initializer or an output that is used has no name"
         elif self._own.setdefault(value.name, value) is not value:
             yield f"two values are called {value.name!r}"
-        else:
-            self.visible[value.name] = value
 
     def knows(self, value: ir.Value) -> bool:
-        return self.visible.get(value.name or "") is value
+        scope: _Scope | None = self
+        while scope is not None:
+            found = scope._own.get(value.name)
+            if found is not None:
+                return found is value
+            scope = scope._outer
+        return False
 
 
-def _complaints(graph: ir.Graph, outer: dict[str, ir.Value]) -> Iterator[str]:
+def _complaints(graph: ir.Graph, outer: _Scope | None) -> Iterator[str]:
     scope = _Scope(outer)
     for value in (*graph.inputs, *graph.initializers.values()):
         yield from scope.define(value)
@@ -72,37 +77,25 @@ def _node_complaints(node: ir.Node, scope: _Scope) -> Iterator[str]:
         if value is not None and not scope.knows(value):
             yield f"node {node.name or node.op_type} uses {value.name!r} where that name means nothing or another"
     for inner in subgraphs(node):
-        yield from _complaints(inner, scope.visible)
+        yield from _complaints(inner, scope)
     for value in node.outputs:
         if value.name or value.uses() or value.is_graph_output():
             yield from scope.define(value)
 
 
-def fingerprint(model: ir.Model) -> bytes:
-    """A digest of the structure: nodes, attributes, edges, and which tensor each constant holds.
+def snapshot(model: ir.Model) -> Snapshot:
+    """The structure: nodes, attributes, edges, names, and which tensor each constant holds; to be compared with `==`.
 
-    Tensors count by identity, not by content: passes replace them, they do not write into them.
+    Nodes, values and tensors count by identity, not by content: passes replace them, they do not
+    write into them. Comparing the snapshots of an unchanged model takes a moment.
     """
-    digest = hashlib.sha256()
+    parts: list[object] = []
     for graph in all_graphs(model):
-        for value in graph.inputs:
-            digest.update(f"i {value.name} {value.type} {value.shape}\n".encode())
-        for value in graph.initializers.values():
-            digest.update(f"c {value.name} {id(value.const_value)}\n".encode())
+        parts.append(graph)
+        parts += [(value, value.name, value.type, str(value.shape)) for value in graph.inputs]
+        parts += [(value, value.name, value.const_value) for value in graph.initializers.values()]
         for node in graph:
-            inputs = [v.name if v is not None else None for v in node.inputs]
-            digest.update(f"n {node.domain} {node.op_type} {inputs} {[v.name for v in node.outputs]}\n".encode())
-            for attribute in node.attributes.values():
-                digest.update(_attribute(attribute).encode())
-        digest.update(f"o {[v.name for v in graph.outputs]}\n".encode())
-    return digest.digest()
-
-
-def _attribute(attribute: ir.Attr) -> str:
-    if attribute.is_ref():
-        return f"a {attribute.name} -> {attribute.ref_attr_name}\n"
-    if attribute.type in (ir.AttributeType.TENSOR, ir.AttributeType.GRAPH):
-        return f"a {attribute.name} {id(attribute.value)}\n"
-    if attribute.type in (ir.AttributeType.TENSORS, ir.AttributeType.GRAPHS):
-        return f"a {attribute.name} {[id(x) for x in attribute.value]}\n"
-    return f"a {attribute.name} {attribute.value}\n"
+            parts += (node, node.op_type, node.domain, node.inputs, (*node.attributes.data.values(),))
+            parts += [output.name for output in node.outputs]
+        parts.append((*graph.outputs,))
+    return parts

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import onnx_ir as ir
 
 from ncgopt import facts
-from ncgopt.rewrite.session import subgraphs
+from ncgopt.facts.nesting import subgraphs
 
 
 def detach(node: ir.Node) -> None:

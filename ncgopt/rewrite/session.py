@@ -10,6 +10,7 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.errors import NcgoptError
 from ncgopt.facts.marks import mark_of
+from ncgopt.facts.nesting import graphs_within, nodes_within
 from ncgopt.report import Refusal, Rewrite, RollbackScope, RolledBack
 from ncgopt.rewrite.avoided import Avoided, place_of
 from ncgopt.runtime import Worker
@@ -28,6 +29,8 @@ class Session:
         avoided: changes that are never made: they were found at fault before, or just now.
         faults: what failed before it changed anything, and was left out.
         worker: the child process in which ONNX Runtime runs.
+        structure: what the model looks like (`integrity.snapshot`), while passes follow one another and nothing
+            else changes it; None otherwise.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class Session:
         self._tolerant = tolerant
         self.rewrites: list[Rewrite] = []
         self.limit = limit
+        self.structure: list[object] | None = None
         self.worker = worker if worker is not None else Worker()
         self._refusals: Counter[tuple[str, str]] = Counter()
         self._examples: dict[tuple[str, str], str] = {}
@@ -121,29 +125,19 @@ def describe(error: Exception) -> str:
     return text if isinstance(error, NcgoptError) else f"{type(error).__name__}: {text}".removesuffix(": ")
 
 
-def all_graphs(model: ir.Model) -> Iterator[ir.Graph]:
+def all_graphs(model: ir.Model) -> list[ir.Graph]:
     """The main graph, its subgraphs, and the bodies of local functions with theirs."""
-    yield model.graph
-    yield from model.graph.subgraphs()
+    found = graphs_within(model.graph)
     for function in model.functions.values():
-        yield function.graph
-        yield from function.graph.subgraphs()
+        found += graphs_within(function.graph)
+    return found
 
 
 def all_nodes(model: ir.Model) -> Iterator[ir.Node]:
     """Every node of every graph, a node before the nodes of its subgraphs."""
-    yield from model.graph.all_nodes()
+    yield from nodes_within(model.graph)
     for function in model.functions.values():
-        yield from function.all_nodes()
-
-
-def subgraphs(node: ir.Node) -> Iterator[ir.Graph]:
-    """The graphs that `node` holds as attributes, not those inside them."""
-    for attribute in node.attributes.values():
-        if attribute.type == ir.AttributeType.GRAPH:
-            yield attribute.as_graph()
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            yield from attribute.as_graphs()
+        yield from nodes_within(function.graph)
 
 
 def _all_names(model: ir.Model) -> Iterator[str | None]:

@@ -9,10 +9,11 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.constants import Array
+from ncgopt.facts.nesting import subgraphs
 from ncgopt.rewrite.placement import add_constant
 from ncgopt.rewrite.removal import remove_dead, remove_node
 from ncgopt.rewrite.replacement import may_take_name, replace_value
-from ncgopt.rewrite.session import Session, all_graphs, subgraphs
+from ncgopt.rewrite.session import Session, all_graphs
 
 
 class Splicer:

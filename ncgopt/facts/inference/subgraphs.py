@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import cast
 
 import onnx_ir as ir
@@ -10,6 +10,7 @@ import onnx_ir as ir
 from ncgopt.dimensions import is_name
 from ncgopt.facts import attributes, memory, symbols
 from ncgopt.facts.marks import mark_of
+from ncgopt.facts.nesting import graphs_within, nodes_within, subgraphs
 from ncgopt.facts.symbols import Dim
 from ncgopt.facts.types import UNKNOWN, Shape, ValueType
 
@@ -31,21 +32,14 @@ def survey(model: ir.Model) -> None:
     model.graph.meta[_ENFORCED] = True
     for function in model.functions.values():
         function.graph.meta[_CALLS] = []
-    nodes = _all_nodes(model)
-    for node in nodes:
-        for graph in _graphs(node):
-            graph.meta[_OWNER] = node
-        function = model.functions.get(node.op_identifier())
-        if function is not None:
-            cast("list[ir.Node]", function.graph.meta[_CALLS]).append(node)
-            node.meta[_BODY] = function
-
-
-def _all_nodes(model: ir.Model) -> Iterator[ir.Node]:
-    """Every node of every graph."""
-    yield from model.graph.all_nodes()
-    for function in model.functions.values():
-        yield from function.all_nodes()
+    for outer in (model.graph, *(function.graph for function in model.functions.values())):
+        for node in nodes_within(outer):
+            for graph in subgraphs(node):
+                graph.meta[_OWNER] = node
+            function = model.functions.get(node.op_identifier()) if model.functions else None
+            if function is not None:
+                cast("list[ir.Node]", function.graph.meta[_CALLS]).append(node)
+                node.meta[_BODY] = function
 
 
 def inputs_are_enforced(graph: ir.Graph) -> bool:
@@ -55,7 +49,7 @@ def inputs_are_enforced(graph: ir.Graph) -> bool:
 
 def is_structured(node: ir.Node) -> bool:
     """Whether facts about the node's outputs come from a graph: a subgraph or a function's body."""
-    return isinstance(mark_of(node, _BODY), ir.Function) or next(_graphs(node), None) is not None
+    return isinstance(mark_of(node, _BODY), ir.Function) or bool(subgraphs(node))
 
 
 def derive_source(value: ir.Value, ask: Ask) -> None:
@@ -87,22 +81,12 @@ def _dim(d: int | ir.SymbolicDim, name: str, axis: int) -> Dim:
     return symbols.declared(d.value) if d.value and is_name(d.value) else symbols.unnamed(name, axis)
 
 
-def _graphs(node: ir.Node) -> Iterator[ir.Graph]:
-    for attribute in node.attributes.values():
-        if attribute.is_ref():
-            continue
-        if attribute.type == ir.AttributeType.GRAPH:
-            yield attribute.as_graph()
-        elif attribute.type == ir.AttributeType.GRAPHS:
-            yield from attribute.as_graphs()
-
-
 def _owner(graph: ir.Graph) -> ir.Node | None:
     """The node that holds `graph`, if it still does and is itself in use."""
     node = mark_of(graph, _OWNER)
     if not isinstance(node, ir.Node) or node.graph is None:
         return None
-    return node if any(held is graph for held in _graphs(node)) else None
+    return node if any(held is graph for held in subgraphs(node)) else None
 
 
 # Local functions: what all calls agree on.
@@ -227,10 +211,10 @@ def _settle(body: ir.Graph, first: Sequence[tuple[ValueType, int | None]], ask: 
 
 
 def _reset(body: ir.Graph) -> None:
-    for graph in (body, *body.subgraphs()):
+    for graph in graphs_within(body):
         for value in graph.inputs:
             memory.drop(value)
-    for node in body.all_nodes():
+    for node in nodes_within(body):
         for output in node.outputs:
             memory.drop(output)
 
