@@ -8,11 +8,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO := build/demo
+JOBS ?= 2
+N ?= 10000
+SEED ?= 0
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROJECT := pyproject.toml setup.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format docs models rule clean
+.PHONY: help demo test lint format docs models rule conformance fuzz clean
 
 help:
 	@echo "make demo                        install, then optimize the sample models"
@@ -22,6 +25,8 @@ help:
 	@echo "make models                      rebuild models/*.onnx from their scripts"
 	@echo "make docs                        regenerate docs/rules.md and docs/passes.md"
 	@echo "make rule NAME= SUBJECT= ROOT=   start a new rewrite rule"
+	@echo "make conformance                 optimize every case of onnx's backend test suite, compare with its outputs"
+	@echo "make fuzz N=10000 SEED=0         optimize random models grown from the case files, compare"
 	@echo "make clean                       remove .venv, build/ and caches"
 
 # An environment that is missing, broken or too old is made anew; a good one is kept.
@@ -80,6 +85,13 @@ rule: $(VENV)/.installed-dev
 	@test -n "$(NAME)" && test -n "$(SUBJECT)" && test -n "$(ROOT)" \
 	  || { echo "usage: make rule NAME=eliminate-mul-one SUBJECT=algebra ROOT=Mul"; exit 64; }
 	$(BIN)/python tests/new_rule.py $(NAME) --subject $(SUBJECT) --root $(ROOT)
+
+conformance: $(VENV)/.installed-dev
+	cd tests && $(abspath $(BIN))/python -m conformance --jobs $(JOBS) --json $(abspath build)/conformance.json
+
+fuzz: $(VENV)/.installed-dev
+	cd tests && $(abspath $(BIN))/python -m fuzz --jobs $(JOBS) --count $(N) --seed $(SEED) --save $(abspath build)/fuzz \
+	  $(if $(ONLY),--only $(ONLY))
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis *.egg-info

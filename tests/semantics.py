@@ -23,7 +23,7 @@ Outputs = list[object]
 
 _SPECIAL = [0.0, -0.0, 1.0, -1.0, np.inf, -np.inf, np.nan, 1e-40, -3.5, 2.0, 6.5, 1e30]
 _SIZES = (0, 1, 2, 9)
-_ORT_ERRORS = (
+ORT_ERRORS = (
     RuntimeError,  # element types that its Python binding cannot pass (bfloat16, float8)
     ort.capi.onnxruntime_pybind11_state.Fail,
     ort.capi.onnxruntime_pybind11_state.InvalidArgument,
@@ -58,7 +58,7 @@ def run_ort(model: onnx.ModelProto, feeds: Feeds) -> Outputs:
         session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
         names = {i.name for i in session.get_inputs()}
         return session.run(None, {k: v for k, v in feeds.items() if k in names})
-    except _ORT_ERRORS as error:
+    except ORT_ERRORS as error:
         raise CannotRun(str(error)) from error
 
 
@@ -82,7 +82,7 @@ def feeds_for(model: onnx.ModelProto, claim: Claim) -> Iterator[Feeds]:
         binding = dict(zip(symbols, itertools.cycle(chosen), strict=False)) if symbols else {}
         for kind in kinds:
             rng = np.random.default_rng(len(kind) + sum(binding.values()))
-            yield {v.name: _array(v, binding, kind, rng) for v in inputs}
+            yield {v.name: draw(v, binding, kind, rng) for v in inputs}
 
 
 def differences(
@@ -115,11 +115,12 @@ def _compare(expected: Outputs, actual: Outputs, exact: bool) -> Iterator[str]:
         x, y = np.asarray(x), np.asarray(y)
         if x.dtype != y.dtype or x.shape != y.shape:
             yield f"output {index}: {y.dtype}{y.shape} instead of {x.dtype}{x.shape}"
-        elif not _equal(x, y, exact):
+        elif not equal(x, y, exact):
             yield f"output {index}: {y.tolist()} instead of {x.tolist()}"[:300]
 
 
-def _equal(x: np.ndarray, y: np.ndarray, exact: bool) -> bool:
+def equal(x: np.ndarray, y: np.ndarray, exact: bool) -> bool:
+    """Bit for bit (payloads of NaN aside), or within the dtype's tolerance relative to the scale of `x`."""
     if x.dtype.kind not in "fc" and x.dtype.kind != "V" and x.dtype.name != "bfloat16":
         return bool(np.array_equal(x, y))
     nan = np.isnan(x)
@@ -136,7 +137,8 @@ def _equal(x: np.ndarray, y: np.ndarray, exact: bool) -> bool:
     return bool(np.all(np.abs(x64 - y64) <= RELATIVE[x.dtype.name] * scale))
 
 
-def _array(value: onnx.ValueInfoProto, binding: dict[str, int], kind: str, rng: np.random.Generator) -> np.ndarray:
+def draw(value: onnx.ValueInfoProto, binding: dict[str, int], kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Data for one input: `special` values, small `integers` or `normal` draws, in the input's type."""
     tensor = value.type.tensor_type
     dims = [d.dim_value if d.HasField("dim_value") else binding.get(d.dim_param, 2) for d in tensor.shape.dim]
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)

@@ -1,0 +1,1 @@
+"""Random models grown from the case files, optimized and compared: `make fuzz`."""

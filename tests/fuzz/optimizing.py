@@ -1,0 +1,88 @@
+"""Running the whole pipeline on a model in memory, in this process."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import onnx
+
+from ncgopt import model as models
+from ncgopt.passes import PASSES
+from ncgopt.pipeline.plan import make_plan
+from ncgopt.pipeline.run import run_once, run_to_fixpoint
+from ncgopt.report import Report, Rewrite
+from ncgopt.rewrite import Claim, Session
+from ncgopt.rules import RULES
+from ncgopt.runtime import Worker
+from ncgopt.runtime.worker import _resolve  # pyright: ignore[reportPrivateUsage]
+from ncgopt.settings import Settings, Target
+
+CLAIMS = {entry.name: entry.claim for entry in (*RULES, *PASSES)}
+_CYCLES = 10
+
+
+class _Here(Worker):
+    """Folds in this process: it is a child itself, and a pipe costs more than a tiny model."""
+
+    def call(self, function: str, *args: Any, timeout: float | None = None) -> Any:
+        return _resolve(function)(*args)
+
+
+@dataclass(frozen=True)
+class Optimized:
+    """The result, the changes that led to it, and what was broken of the interface on the way."""
+
+    model: onnx.ModelProto
+    rewrites: list[Rewrite]
+    broken: tuple[str, ...]
+
+    @property
+    def fired(self) -> Counter[str]:
+        return Counter(rewrite.source for rewrite in self.rewrites)
+
+    @property
+    def is_exact(self) -> bool:
+        return all(CLAIMS[source] is Claim.EXACT for source in self.fired)
+
+
+def optimize(model: onnx.ModelProto, target: str, limit: int | None = None) -> Optimized:
+    """All steps of the default preset, as `ncgopt optimize --no-verify` runs them; at most `limit` changes."""
+    settings, plan = _plan(target)
+    loaded = models.from_proto(model).model
+    contract = models.Contract.of(loaded)
+    session = Session(loaded, limit=limit, worker=_Here())
+    report = Report(model="", version="")
+    run_once(loaded, plan.lossy, session, report, _silent)
+    run_to_fixpoint(loaded, plan.steps, session, report, settings.max_cycles, _silent)
+    if run_once(loaded, plan.closing, session, report, _silent):
+        run_to_fixpoint(loaded, plan.everything, session, report, settings.max_cycles, _silent)
+    broken = contract.differences(models.Contract.of(loaded))
+    return Optimized(models.to_proto(loaded), session.rewrites, broken)
+
+
+@cache
+def _plan(target: str) -> tuple[Settings, Any]:
+    settings = Settings(target=Target(target))
+    return settings, make_plan(settings)
+
+
+def _silent(_: str) -> None:
+    return
+
+
+@contextmanager
+def without_guard(rule: str, guard: str) -> Iterator[None]:
+    """The rule with one of its guards taken out, until the block ends."""
+    cls = next(type(r) for r in RULES if r.name == rule)
+    kept = cls.requires, cls.pays
+    cls.requires = tuple(g for g in cls.requires if g.name != guard)
+    cls.pays = tuple(g for g in cls.pays if g.name != guard)
+    try:
+        yield
+    finally:
+        cls.requires, cls.pays = kept

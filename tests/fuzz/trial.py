@@ -1,0 +1,190 @@
+"""One random model through ncgopt, for both targets: valid, the same interface, the same outputs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+from semantics import equal
+
+from fuzz.engine import CannotRun, Feeds, feeds_for, is_standard, is_valid, run, symbols_of
+from fuzz.generate import Draft, NoModel, generate
+from fuzz.optimizing import Optimized, optimize, without_guard
+from fuzz.rounding import is_rounding
+
+TARGETS = ("onnx", "onnxruntime")
+_SIZES = (1, 2, 3, 0, 9, 5)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong: `kind` is crash, invalid, interface, mismatch or unstable."""
+
+    kind: str
+    target: str
+    detail: str
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What a smaller model has to share with this one."""
+        return self.kind, self.target
+
+
+@dataclass
+class Result:
+    """What became of model number `index`.
+
+    Attributes:
+        skipped: why there was nothing to compare; empty otherwise.
+        fired: how often each rule and pass fired, per target.
+        rounding: outputs that differed beyond the tolerance, as rounding alone makes them differ.
+    """
+
+    index: int
+    nodes: int = 0
+    skipped: str = ""
+    fired: dict[str, dict[str, int]] = field(default_factory=dict)
+    compared: int = 0
+    rounding: int = 0
+    failures: list[Failure] = field(default_factory=list)
+    story: list[str] = field(default_factory=list)
+
+
+def try_index(seed: int, index: int, only: str = "", guard: tuple[str, str] | None = None) -> Result:
+    """Make the model, optimize it and compare; with one guard of a rule left out where `guard` names one."""
+    try:
+        draft = generate(seed, index, only)
+    except NoModel as error:
+        return Result(index, skipped=str(error))
+    if guard is None:
+        return try_draft(draft, index)
+    with without_guard(*guard):
+        return try_draft(draft, index)
+
+
+def try_draft(draft: Draft, index: int) -> Result:
+    """Optimize and compare for both targets."""
+    result = Result(index, len(draft.model.graph.node), story=draft.story)
+    cases = feeds_of(draft.model, draft.sizes, draft.kind, index)
+    answers = [answer for feeds in cases if (answer := _answer(draft.model, feeds)) is not None]
+    if not answers:
+        result.skipped = "random, or runs on no feeds"
+        return result
+    for target in TARGETS:
+        failure = examine(draft.model, target, answers, result)
+        if failure is not None:
+            result.failures.append(failure)
+    return result
+
+
+def feeds_of(model: onnx.ModelProto, sizes: dict[str, int], kind: str, index: int) -> list[tuple[str, Feeds]]:
+    """Feeds of all kinds at the sizes that the model was grown with, and some at others.
+
+    Inputs with a default are given a value in one of them.
+    """
+    symbols = symbols_of(model)
+    other = {s: _SIZES[(index + i) % len(_SIZES)] for i, s in enumerate(symbols)}
+    third = {s: _SIZES[(index + 2 * i + 3) % len(_SIZES)] for i, s in enumerate(symbols)}
+    found = [
+        (kind, feeds_for(model, sizes, kind, 1)) for kind in dict.fromkeys((kind, "normal", "integers", "special"))
+    ]
+    if symbols:
+        found += [
+            (k, feeds_for(model, s, k, 2)) for s, k in ((other, "special"), (other, "normal"), (third, "integers"))
+        ]
+    defaults = {t.name: t for t in model.graph.initializer}
+    overridden = {
+        v.name: _moved(onnx.numpy_helper.to_array(defaults[v.name])) for v in model.graph.input if v.name in defaults
+    }
+    if overridden:
+        found.append((kind, {**found[0][1], **overridden}))
+    return found
+
+
+def _moved(array: np.ndarray) -> np.ndarray:
+    """Another value of the same type and shape, and not far from the first."""
+    if array.dtype.kind == "b":
+        return ~array
+    if array.dtype.kind not in "fiu":
+        return array
+    with np.errstate(all="ignore"):
+        return (array + np.ones_like(array)).astype(array.dtype)
+
+
+def _answer(model: onnx.ModelProto, case: tuple[str, Feeds]) -> tuple[str, Feeds, list[Any]] | None:
+    """The original's outputs; None where it does not run, or gives others when it runs again."""
+    kind, feeds = case
+    try:
+        first, second = run(model, feeds), run(model, feeds, times=2)
+    except CannotRun:
+        return None
+    return None if any(_differs(x, y, True) for x, y in zip(first, second, strict=True)) else (kind, feeds, first)
+
+
+def examine(
+    model: onnx.ModelProto, target: str, answers: list[tuple[str, Feeds, list[Any]]], result: Result
+) -> Failure | None:
+    """What is wrong with the optimized model, if anything."""
+    try:
+        optimized = optimize(model, target)
+    except Exception as error:  # whatever it raises on a model that runs is what we look for
+        return Failure("crash", target, f"{type(error).__name__}: {error}"[:500])
+    result.fired[target] = dict(optimized.fired)
+    if optimized.broken:
+        return Failure("interface", target, optimized.broken[0])
+    if is_standard(model) and is_standard(optimized.model) and is_valid(model) and not is_valid(optimized.model):
+        return Failure("invalid", target, "the checker refuses the result")
+    return _compared(model, optimized, target, answers, result) or _unstable(optimized, target)
+
+
+def _compared(
+    model: onnx.ModelProto,
+    optimized: Optimized,
+    target: str,
+    answers: list[tuple[str, Feeds, list[Any]]],
+    result: Result,
+) -> Failure | None:
+    if not optimized.rewrites:
+        return None
+    for kind, feeds, expected in answers:
+        if kind == "special" and not optimized.is_exact:
+            continue  # other rules may do with infinities what the real numbers, which have none, allow
+        try:
+            actual = run(optimized.model, feeds)
+        except CannotRun as error:
+            return Failure("invalid", target, f"only the original runs: {error}"[:500])
+        result.compared += 1
+        for at, (x, y) in enumerate(zip(expected, actual, strict=True)):
+            if not (complaint := _differs(x, y, optimized.is_exact)):
+                continue
+            if not optimized.is_exact and is_rounding(model, optimized.model, feeds, at):
+                result.rounding += 1
+                continue
+            name = model.graph.output[at].name
+            return Failure("mismatch", target, f"{name}, {kind}: {complaint}; {', '.join(optimized.fired)}"[:700])
+    return None
+
+
+def _unstable(optimized: Optimized, target: str) -> Failure | None:
+    """A second run must find nothing left to do."""
+    try:
+        again = optimize(optimized.model, target)
+    except Exception as error:
+        return Failure("crash", target, f"on its own result: {type(error).__name__}: {error}"[:500])
+    return Failure("unstable", target, ", ".join(again.fired)) if again.rewrites else None
+
+
+def _differs(x: Any, y: Any, exact: bool) -> str:
+    """How two outputs differ; empty where they do not."""
+    if isinstance(x, list) or isinstance(y, list):
+        if not isinstance(x, list) or not isinstance(y, list) or len(x) != len(y):
+            return "another sequence"
+        return next((d for a, b in zip(x, y, strict=True) if (d := _differs(a, b, exact))), "")
+    if x is None or y is None:
+        return "" if x is y else "nothing on one side"
+    a, b = np.asarray(x), np.asarray(y)
+    if a.dtype != b.dtype or a.shape != b.shape:
+        return f"{b.dtype}{b.shape} instead of {a.dtype}{a.shape}"
+    return "" if equal(a, b, exact) else f"{b.ravel()[:12].tolist()} instead of {a.ravel()[:12].tolist()}"
