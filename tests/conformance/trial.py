@@ -61,6 +61,8 @@ def optimized(case: Case, target: str, engines: list[str]) -> Verdict:
         model = onnx.load_model(result)
         broken = attempt.contract.differences(Contract.of(result))
     verdict = Verdict(rewrites=dict(Counter(rewrite.source for rewrite in attempt.report.rewrites)))
+    if attempt.report.rolled_back:
+        verdict.complaints["ncgopt"] = f"left out, as it failed: {attempt.report.rolled_back[0]}"
     if broken:
         verdict.complaints["contract"] = broken[0]
     verdict.complaints |= _checked(onnx.load_model_from_string(case.model), model)

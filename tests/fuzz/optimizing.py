@@ -14,7 +14,7 @@ import onnx
 from ncgopt import model as models
 from ncgopt.passes import PASSES
 from ncgopt.pipeline.plan import make_plan
-from ncgopt.pipeline.run import run_once, run_to_fixpoint
+from ncgopt.pipeline.run import Runner
 from ncgopt.report import Report, Rewrite
 from ncgopt.rewrite import Claim, Session
 from ncgopt.rules import RULES
@@ -23,7 +23,6 @@ from ncgopt.runtime.worker import _resolve  # pyright: ignore[reportPrivateUsage
 from ncgopt.settings import Settings, Target
 
 CLAIMS = {entry.name: entry.claim for entry in (*RULES, *PASSES)}
-_CYCLES = 10
 
 
 class _Here(Worker):
@@ -35,11 +34,12 @@ class _Here(Worker):
 
 @dataclass(frozen=True)
 class Optimized:
-    """The result, the changes that led to it, and what was broken of the interface on the way."""
+    """The result, the changes that led to it, what broke of the interface, and what failed and was left out."""
 
     model: onnx.ModelProto
     rewrites: list[Rewrite]
     broken: tuple[str, ...]
+    faults: list[Rewrite]
 
     @property
     def fired(self) -> Counter[str]:
@@ -56,13 +56,13 @@ def optimize(model: onnx.ModelProto, target: str, limit: int | None = None) -> O
     loaded = models.from_proto(model).model
     contract = models.Contract.of(loaded)
     session = Session(loaded, limit=limit, worker=_Here())
-    report = Report(model="", version="")
-    run_once(loaded, plan.lossy, session, report, _silent)
-    run_to_fixpoint(loaded, plan.steps, session, report, settings.max_cycles, _silent)
-    if run_once(loaded, plan.closing, session, report, _silent):
-        run_to_fixpoint(loaded, plan.everything, session, report, settings.max_cycles, _silent)
+    runner = Runner(loaded, session, Report(model="", version=""), _silent)
+    runner.once(plan.lossy)
+    runner.to_fixpoint(plan.steps, settings.max_cycles)
+    if runner.once(plan.closing):
+        runner.to_fixpoint(plan.everything, settings.max_cycles)
     broken = contract.differences(models.Contract.of(loaded))
-    return Optimized(models.to_proto(loaded), session.rewrites, broken)
+    return Optimized(models.to_proto(loaded), session.rewrites, broken, list(session.faults))
 
 
 @cache

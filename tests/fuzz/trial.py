@@ -132,6 +132,8 @@ def examine(
     except Exception as error:  # whatever it raises on a model that runs is what we look for
         return Failure("crash", target, f"{type(error).__name__}: {error}"[:500])
     result.fired[target] = dict(optimized.fired)
+    if optimized.faults:
+        return Failure("crash", target, f"left out, as it failed: {optimized.faults[0]}")
     if optimized.broken:
         return Failure("interface", target, optimized.broken[0])
     if is_standard(model) and is_standard(optimized.model) and is_valid(model) and not is_valid(optimized.model):
