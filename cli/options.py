@@ -95,6 +95,11 @@ def verification(command: _Command) -> _Command:
         click.option("--provider", multiple=True, metavar="NAME", help="Execution provider, in order of preference."),
         click.option("--seed", type=int, help="Seed of the generated inputs (0)."),
         click.option("--timeout", type=float, metavar="SECONDS", help="Give the comparison up after this time."),
+        click.option(
+            "--verify-mode",
+            type=click.Choice(["auto", "whole", "window"]),
+            help="Run the models whole, or piece by piece in bounded memory; auto: as memory allows.",
+        ),
     )
 
 
@@ -139,6 +144,8 @@ def verify_settings(given: Mapping[str, Any], base: VerifySettings | None = None
     """How to compare, from the options of `verification` and `verify_bind`; files are checked to exist."""
     base = base or VerifySettings()
     changes: dict[str, Any] = {name: given[name] for name in ("seed", "timeout") if given.get(name) is not None}
+    if given.get("verify_mode") is not None:
+        changes["mode"] = given["verify_mode"]
     if given.get("provider"):
         changes["providers"] = tuple(given["provider"])
     changes["feeds"] = (*base.feeds, *given.get("feeds", ()))

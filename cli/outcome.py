@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from .render import Screen, binding_text
 
 if TYPE_CHECKING:
-    from ncgopt.report import ModelStats, OutputDifference, PassRecord, Report, RolledBack, Verification
+    from ncgopt.report import ModelStats, OutputDifference, PassRecord, Report, RolledBack, Verification, WindowFigures
 
 _MAX_BINDINGS = 6
 _MAX_CONTRADICTIONS = 4
@@ -82,9 +82,21 @@ def verification_lines(verification: Verification) -> list[str]:
         more = f" and {len(known) - _MAX_BINDINGS} more" if len(known) > _MAX_BINDINGS else ""
         where = f" at {'; '.join(known[:_MAX_BINDINGS])}{more}" if known else ""
         lines.append(f"{len(verification.runs)} runs{where}")
+    if verification.windows is not None:
+        lines.append(_windows_text(verification.windows))
     if verification.worst is not None:
-        lines.append(f"worst output {difference_text(verification.worst)}")
+        what = "output" if verification.windows is None else "value"
+        lines.append(f"worst {what} {difference_text(verification.worst)}")
     return lines
+
+
+def _windows_text(found: WindowFigures) -> str:
+    """How much of the result was compared in windows."""
+    grown = f", {found.grown} made larger" if found.grown else ""
+    return (
+        f"by windows: {found.unchanged} of {found.nodes} nodes unchanged, {found.windows} windows around the others, "
+        f"at most {found.largest} nodes{grown}"
+    )
 
 
 def difference_text(difference: OutputDifference) -> str:

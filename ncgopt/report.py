@@ -185,6 +185,32 @@ class VerifyRun:
 
 
 @dataclass(frozen=True)
+class WindowFigures:
+    """How a comparison by windows covered the result, see `ncgopt.verify.windows`.
+
+    Attributes:
+        nodes: nodes of the result's main graph.
+        unchanged: those among them that the original has too, reading the same.
+        windows: windows around all others, each compared by running both sides.
+        largest: nodes on both sides of the largest window.
+        grown: windows that had to be made larger, since they differed on made-up data alone.
+        dropped: values that differ from those of the same name in the original, while what is
+            computed of them does not.
+        own_data_only: windows that agree on what the model computes there, and not on made-up data.
+        too_large: windows with more weights than memory was allowed for; they were not run.
+    """
+
+    nodes: int
+    unchanged: int
+    windows: int
+    largest: int
+    grown: int = 0
+    dropped: tuple[str, ...] = ()
+    own_data_only: tuple[str, ...] = ()
+    too_large: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Verification:
     """Outcome of comparing a result with its original.
 
@@ -196,6 +222,7 @@ class Verification:
         interface: differences between the two interfaces, one line each.
         runs: what was run and how the outputs compare.
         worst: the output that is furthest from its limit, relative to that limit.
+        windows: what was compared where the models were not run as a whole; None where they were.
     """
 
     status: Literal["passed", "failed", "inconclusive", "skipped"]
@@ -204,6 +231,7 @@ class Verification:
     runs: tuple[VerifyRun, ...] = ()
     worst: OutputDifference | None = None
     seconds: float = 0.0
+    windows: WindowFigures | None = None
 
 
 @dataclass

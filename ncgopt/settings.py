@@ -21,6 +21,7 @@ class Target(enum.Enum):
 
 
 ExternalData = Literal["auto", "always", "never"]
+VerifyMode = Literal["auto", "whole", "window"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,9 @@ class VerifySettings:
         providers: ONNX Runtime execution providers, in order of preference.
         seed: seed of the generated data.
         timeout: seconds after which a verification is given up as inconclusive.
+        mode: `whole` runs both models; `window` runs pieces of them, in bounded memory; `auto` does that
+            where the whole would not fit.
+        piece_bytes: bytes of weights that a piece may have in mode `window`; a single node may have more.
     """
 
     feeds: tuple[Path, ...] = ()
@@ -45,6 +49,8 @@ class VerifySettings:
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
     seed: int = 0
     timeout: float = 1800.0
+    mode: VerifyMode = "auto"
+    piece_bytes: int = 128 << 20
 
 
 @dataclass(frozen=True)

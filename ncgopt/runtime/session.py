@@ -72,9 +72,10 @@ class Port:
 class Session:
     """A loaded model. Made by `open_session`."""
 
-    def __init__(self, session: Any, run_options: Any) -> None:
+    def __init__(self, session: Any, run_options: Any, weights: object = None) -> None:
         self._session = session
         self._run_options = run_options
+        self._weights = weights  # what ONNX Runtime uses in place has to live as long
         self.inputs = tuple(Port(port.name, port.type) for port in session.get_inputs())
         self.outputs = tuple(Port(port.name, port.type) for port in session.get_outputs())
         self._carries = any(_element(port.type) not in _PLAIN for port in (*self.inputs, *self.outputs))
@@ -121,6 +122,7 @@ def open_session(
     custom_ops: Sequence[Path] = (),
     providers: Sequence[str] = ("CPUExecutionProvider",),
     threads: int = 1,
+    weights: Mapping[str, Array] | None = None,
 ) -> Session:
     """Load a model into ONNX Runtime.
 
@@ -130,6 +132,8 @@ def open_session(
         custom_ops: shared libraries with custom operators to register.
         providers: execution providers in order of preference.
         threads: intra-op threads; one gives the same bits on every run.
+        weights: contents of initializers that the model declares as external data without saying where;
+            used in place where ONNX Runtime can. They must not change while the session lives.
 
     Raises:
         LoadError: ONNX Runtime does not take the model.
@@ -152,6 +156,9 @@ def open_session(
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     for library in custom_ops:
         _register(options, library)
+    values = {name: ort.OrtValue.ortvalue_from_numpy(content) for name, content in (weights or {}).items()}
+    if values:
+        options.add_external_initializers(list(values), list(values.values()))
     source = str(model) if isinstance(model, Path) else model
     try:
         session = ort.InferenceSession(source, options, providers=list(providers))
@@ -159,7 +166,7 @@ def open_session(
         raise LoadError(*_one_line(error)) from None
     run_options = ort.RunOptions()
     run_options.log_severity_level = 4
-    return Session(session, run_options)
+    return Session(session, run_options, values)
 
 
 def _register(options: Any, library: Path) -> None:

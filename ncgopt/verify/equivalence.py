@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from ncgopt.errors import InputUnreadable, ModelInvalid
-from ncgopt.report import OutputDifference, Verification, VerifyRun
+from ncgopt.report import OutputDifference, Verification, VerifyRun, WindowFigures
 from ncgopt.runtime.process import Worker, WorkerDied
 from ncgopt.runtime.session import LoadError, RunError
-from ncgopt.settings import VerifySettings
+from ncgopt.settings import VerifyMode, VerifySettings
+from ncgopt.verify import memory
 from ncgopt.verify.cases import Case
 from ncgopt.verify.compare import excess
 from ncgopt.verify.inputs import Survey
 from ncgopt.verify.noise import NoiseMeter
 from ncgopt.verify.original import Child, Clock, Original, OutOfTime, load_reason
 from ncgopt.verify.search import CaseSearch, Found
+from ncgopt.verify.windows.remote import WindowOutcome
 
 Answer = tuple[OutputDifference, ...] | str
 _ILL_CONDITIONED = 0.1  # noise of this part of an output's scale on every run makes a comparison say little
@@ -79,6 +81,7 @@ class _Check:
     result: Path
     notes: list[str] = field(default_factory=list[str])
     runs: list[VerifyRun] = field(default_factory=list[VerifyRun])
+    windows: WindowFigures | None = None
 
     def outcome(self) -> Verification:
         try:
@@ -95,7 +98,7 @@ class _Check:
 
     def _verdict(self, status: Literal["passed", "failed", "inconclusive"], reason: str) -> Verification:
         worst = max((output for run in self.runs for output in run.outputs), key=excess, default=None)
-        return Verification(status, reason, (), tuple(self.runs), worst, self.child.clock.elapsed)
+        return Verification(status, reason, (), tuple(self.runs), worst, self.child.clock.elapsed, self.windows)
 
     def _judged(self) -> Verification:
         failing = [(run, output) for run in self.runs for output in run.outputs if not output.ok]
@@ -116,8 +119,13 @@ class _Check:
             survey: Survey = self.child.ask("survey_of", self.original)
         except WorkerDied as death:
             raise _Inconclusive(f"reading the original: {death.what}") from None
+        self.child.settings = replace(self.child.settings, mode=self._mode(survey))
         found, optimize = self._find(survey)
         cases = found.cases
+        if self.child.settings.mode == "window":
+            self._note(survey, found)
+            self._by_windows(survey, cases)
+            return
         random = self._random(survey, found, self._record(survey, cases, optimize))
         self._note(survey, found)
         noise = NoiseMeter(
@@ -135,6 +143,37 @@ class _Check:
                 self._judge(cases, answers, level, noise)
             elif not level:
                 self._record(survey, cases, optimize)  # finding out about the original overwrote it
+
+    def _mode(self, survey: Survey) -> VerifyMode:
+        """Whether to run the models whole, or piece by piece."""
+        asked = self.child.settings.mode
+        if asked != "auto":
+            return asked
+        room, needed = memory.available(), memory.NEEDED * survey.bytes
+        if room is None or needed <= room:
+            return "whole"
+        self.notes.append(
+            f"compared by windows: {needed / 1e9:.1f} GB to run the model whole, of which {room / 1e9:.1f} GB are free"
+        )
+        return "window"
+
+    def _by_windows(self, survey: Survey, cases: Sequence[Case]) -> None:
+        arguments = self.original, self.result, survey, cases, self.child.settings
+        try:
+            outcome: WindowOutcome = self.child.ask("check_windows", *arguments)
+        except (LoadError, RunError) as error:
+            raise _Inconclusive(f"the original ran before, but not again: {error}") from None
+        except WorkerDied as death:
+            if "the result" in death.stage:
+                raise _Failed(f"{death}, where the original runs") from None
+            raise
+        self.windows = outcome.figures
+        self.runs += outcome.runs
+        self.notes += outcome.notes
+        if outcome.failure:
+            raise _Failed(outcome.failure)
+        if outcome.figures.too_large:
+            raise _Inconclusive("; ".join(self.notes))
 
     def _find(self, survey: Survey) -> tuple[Found, bool]:
         """Cases that the original runs, with optimizations off or, failing that, on."""

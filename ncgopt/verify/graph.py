@@ -61,8 +61,8 @@ class GraphView:
     aliases: dict[str, list[str]] = field(default_factory=lambda: defaultdict[str, list[str]](list))
 
 
-def read_graph(path: Path) -> tuple[GraphView, int]:
-    """The graph of the model at `path`, and its IR version. External data is not read.
+def read_graph(path: Path) -> tuple[GraphView, int, int]:
+    """The graph of the model at `path`, its IR version, and its bytes on disk. External data is not read.
 
     Raises:
         InputUnreadable: there is no such file, or it is no ONNX model.
@@ -73,11 +73,12 @@ def read_graph(path: Path) -> tuple[GraphView, int]:
         raise InputUnreadable(f"cannot read {path}: {error.strerror or error}") from None
     except (DecodeError, ValueError) as error:
         raise InputUnreadable(f"{path} is not an ONNX model, or truncated: {error}") from None
+    size = path.stat().st_size + sum(_external_bytes(tensor) for tensor in model.graph.initializer)
     _forget_weights(model.graph)
     functions = {operator_name(function.domain, function.name) for function in model.functions}
     view = GraphView(_inferred(model).graph, functions=functions)
     _enter(view, view.proto)
-    return view, int(model.ir_version)
+    return view, int(model.ir_version), size
 
 
 def operator_name(domain: str, op_type: str) -> str:
@@ -129,6 +130,13 @@ def _forget_weights(graph: Any) -> None:
             for name in ("float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
                 tensor.ClearField(name)
             tensor.data_location = _TensorProto.EXTERNAL
+
+
+def _external_bytes(tensor: Any) -> int:
+    if tensor.data_location != _TensorProto.EXTERNAL:
+        return 0
+    length = next((entry.value for entry in tensor.external_data if entry.key == "length"), "")
+    return int(length) if length.isdecimal() else 0
 
 
 def _inferred(model: Any) -> Any:

@@ -147,6 +147,7 @@ class Survey:
         random: whether an operator draws random numbers.
         quantizes: whether an operator rounds floats to a quantization grid.
         operators: operators in use, functions of the model itself left out.
+        bytes: of the file and its external data.
     """
 
     inputs: tuple[Input, ...]
@@ -156,6 +157,7 @@ class Survey:
     random: bool
     quantizes: bool
     operators: tuple[str, ...]
+    bytes: int = 0
 
 
 def tensor_of(kind: InputType) -> TensorType:

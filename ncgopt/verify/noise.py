@@ -35,7 +35,7 @@ from ncgopt.verify.inputs import Survey
 from ncgopt.verify.original import Child
 from ncgopt.verify.tolerance import NOISE_FACTOR
 
-_JITTER_UNITS = 4.0  # rounding errors by which inputs are moved
+JITTER_UNITS = 4.0  # rounding errors by which inputs are moved
 
 Differences: TypeAlias = tuple[OutputDifference, ...]
 _Measure: TypeAlias = Literal["optimizations", "inputs", "weights"]
@@ -147,7 +147,7 @@ class NoiseMeter:
                     self._compare(measure, cases)
                 case "inputs":
                     self.open(self.level)
-                    self._compare(measure, {n: case.with_jitter(_JITTER_UNITS) for n, case in cases.items()})
+                    self._compare(measure, {n: case.with_jitter(JITTER_UNITS) for n, case in cases.items()})
                 case "weights":
                     self._with_nudged_weights(cases)
         except (LoadError, OSError):

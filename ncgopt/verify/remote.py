@@ -27,11 +27,14 @@ from ncgopt.verify.feeds import TooLarge, jittered, make_feeds, perturbed
 from ncgopt.verify.inputs import Survey
 from ncgopt.verify.survey import survey
 from ncgopt.verify.userfeeds import load_feeds
+from ncgopt.verify.windows import remote as windows
+from ncgopt.verify.windows.remote import WindowOutcome
+from ncgopt.verify.windows.stream import Stream
 
 
 @dataclass
 class _State:
-    session: Session | None = None
+    session: Session | Stream | None = None
     who: str = ""
     recorded: list[list[Value]] = field(default_factory=list[list[Value]])
     defaults: dict[str, Array] = field(default_factory=dict[str, Array])
@@ -83,7 +86,12 @@ def open_model(path: Path, who: str, optimize: bool, settings: VerifySettings) -
     _state.session = None  # two models at a time may be more than fits
     _state.who = f"{who} with optimizations {'on' if optimize else 'off'}"
     stage(f"loading {_state.who}")
-    _state.session = open_session(path, optimize=optimize, custom_ops=settings.custom_ops, providers=settings.providers)
+    if settings.mode == "window":
+        _state.session = windows.open_stream(path, settings, optimize=optimize)
+    else:
+        _state.session = open_session(
+            path, optimize=optimize, custom_ops=settings.custom_ops, providers=settings.providers
+        )
     return tuple(port.name for port in _state.session.inputs)
 
 
@@ -160,10 +168,24 @@ def compare_with_recorded(
     return answers
 
 
+def check_windows(
+    original: Path, result: Path, expected: Survey, cases: Sequence[Case], settings: VerifySettings
+) -> WindowOutcome:
+    """Compare two models piece by piece, see `ncgopt.verify.windows`."""
+    _state.session = None
+    return windows.check(original, result, expected, [(case, _feeds(expected, case)) for case in cases], settings)
+
+
 def _run(expected: Survey, case: Case) -> list[Value]:
     session = _state.session
     if session is None:
         raise RuntimeError("no model is open")
+    feeds = _feeds(expected, case)
+    stage(f"running {_state.who} ({case})")
+    return session.run(feeds)
+
+
+def _feeds(expected: Survey, case: Case) -> dict[str, Value]:
     stage(f"making inputs ({case})")
     feeds = make_feeds(expected.inputs, dict(case.binding), case.draw) if case.file is None else {}
     if case.file is not None:
@@ -172,10 +194,7 @@ def _run(expected: Survey, case: Case) -> list[Value]:
         if name not in _state.defaults:
             raise RunError(f"the default of input {name} is sparse or missing and cannot be varied")
         feeds[name] = perturbed(_state.defaults[name], case.draw)
-    if case.draw.jitter:
-        feeds = jittered(feeds, case.draw)
-    stage(f"running {_state.who} ({case})")
-    return session.run(feeds)
+    return jittered(feeds, case.draw) if case.draw.jitter else feeds
 
 
 def _finite(value: Value) -> float:

@@ -38,7 +38,7 @@ _KEYS = ("int64_vocabulary", "keys_int64s", "cats_int64s")
 
 def survey(path: Path) -> Survey:
     """Read a model's structure; raises InputUnreadable where that is not possible."""
-    view, ir_version = read_graph(path)
+    view, ir_version, size = read_graph(path)
     defaults = {tensor.name for tensor in view.proto.initializer}
     defaults |= {sparse.values.name for sparse in view.proto.sparse_initializer}
     fed = [value for value in view.proto.input if value.name not in defaults]
@@ -54,6 +54,7 @@ def survey(path: Path) -> Survey:
         random=view.random,
         quantizes=any("Quantize" in name or "QLinear" in name for name in view.operators),
         operators=tuple(sorted(view.operators - view.functions)),
+        bytes=size,
     )
 
 

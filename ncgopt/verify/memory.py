@@ -1,0 +1,31 @@
+"""How much memory there is to run models in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+# ONNX Runtime holds a model's message, the weights taken from it, and what kernels repack of them.
+NEEDED = 3
+
+_MEMINFO = Path("/proc/meminfo")
+_LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+_USED = (Path("/sys/fs/cgroup/memory.current"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"))
+
+
+def available() -> int | None:
+    """Bytes that a new process can take without swapping, a container's limit included; None where unknown."""
+    lines = _read(_MEMINFO).splitlines()
+    free = next((int(line.split()[1]) << 10 for line in lines if line.startswith("MemAvailable:")), None)
+    rooms = [free] if free is not None else []
+    for limit, used in zip(_LIMITS, _USED, strict=True):
+        most, now = _read(limit).strip(), _read(used).strip()
+        if most.isdecimal() and now.isdecimal():
+            rooms.append(max(0, int(most) - int(now)))
+    return min(rooms, default=None)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""

@@ -1,0 +1,1 @@
+"""Verification in pieces: models too large to run whole are compared window by window."""
