@@ -13,6 +13,7 @@ where a computer algebra system (sympy, as onnx-shape-inference uses it) costs a
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 from math import gcd
 from urllib.parse import unquote
 
@@ -131,7 +132,7 @@ def maximum(a: Dim, b: Dim) -> Dim:
         return a
     if is_at_least(sub(b, a), 0):
         return b
-    return _commuting("max", a, b)
+    return _joined("max", max, a, b)
 
 
 def minimum(a: Dim, b: Dim) -> Dim:
@@ -142,7 +143,18 @@ def minimum(a: Dim, b: Dim) -> Dim:
         return b
     if is_at_least(sub(b, a), 0):
         return a
-    return _commuting("min", a, b)
+    return _joined("min", min, a, b)
+
+
+def _joined(name: str, pick: Callable[[int, int], int], a: int | str, b: int | str) -> Dim:
+    """`name(a, b)`, where of two numbers in nested calls one remains."""
+    for one, other in ((a, b), (b, a)):
+        inner, arguments = call_of(other) if isinstance(other, str) else ("", ())
+        numbers = [n for n in arguments if isinstance(n, int)]
+        rest = [n for n in arguments if isinstance(n, str)]
+        if inner == name and isinstance(one, int) and len(numbers) == len(rest) == 1:
+            return _commuting(name, pick(one, numbers[0]), rest[0])
+    return _commuting(name, a, b)
 
 
 def broadcast(a: Dim, b: Dim) -> Dim:
@@ -160,9 +172,15 @@ def broadcast(a: Dim, b: Dim) -> Dim:
     if a is None or b is None:
         return None
     for one, other in ((a, b), (b, a)):
-        if cap_of(one, other) is not None or _is_part(one, other):
+        if _is_cut_from(one, other) or _is_part(one, other):
             return other
     return _commuting("broadcast", a, b)
+
+
+def _is_cut_from(a: Dim, b: Dim) -> bool:
+    """Whether `a` is `min(b, n)` with `n >= 1`: it is `b`, or 1, or nothing that broadcasts against `b`."""
+    name, arguments = call_of(a) if isinstance(a, str) else ("", ())
+    return name == "min" and b in arguments and all(is_at_least(n, 1) for n in arguments if n != b)
 
 
 def _is_part(a: Dim, b: Dim) -> bool:

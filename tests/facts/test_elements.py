@@ -17,7 +17,7 @@ HEAD = '<ir_version: 10, opset_import: ["" : 21]>\ng (float[N, 3, M] x, int64[2]
 CONSTANTS = (
     "<int64 i = {0}, int64[2] last = {-1, 0}, int64[1] zero = {0}, int64[1] one = {1}, int64[1] two = {2}, int64[1] end = "
     "{9223372036854775807}, int64[1] back = {-1}, int64[3] seven = {7, 7, 7}, int64[3] below = {-3, 0, 8}, "
-    "int64[3] negative = {-7, -7, -7}, float half = {0.5}> "
+    "float[3] caps = {4.0, 9.0, 512.0}, float[3] inexact = {16777217.0, 9e18, 2.5}, int64[3] negative = {-7, -7, -7}, float half = {0.5}> "
 )
 EXPRESSIONS = {
     "y = Identity(s)": ("N", 3, "M"),
@@ -39,6 +39,8 @@ EXPRESSIONS = {
     "y = Mod<fmod = 1>(below, seven)": (-3, 0, 1),
     "y = Mod(below, negative)": (-3, 0, -6),
     "y = Mod(s, seven)": ("mod(N, 7)", 3, "mod(M, 7)"),
+    "f = Cast<to = 1>(s)  c = Min(f, caps)  y = Cast<to = 7>(c)": ("min(4, N)", 3, "min(512, M)"),
+    "f = Cast<to = 1>(s)  c = Min(caps, f)  d = Min(caps, c)  y = Cast<to = 7>(c)": ("min(4, N)", 3, "min(512, M)"),
     "y = Concat<axis = 0>(fed, two)": (None, None, 2),
     "y = Shape<start = 1, end = 9>(x)": (3, "M"),
 }
@@ -68,6 +70,9 @@ def test_elements_hold_whatever_is_fed(body: str):
     [
         "y = Slice(s, back, zero, zero, back)",  # backwards, the ends are clamped in another way
         "y = Gather(s, fed)",
+        "f = Cast<to = 10>(s)  g = Min(f, f)  y = Cast<to = 7>(g)",
+        "f = Cast<to = 1>(s)  y = Cast<to = 7>(f)",  # beyond 2**24 a float32 is not exact
+        "f = Cast<to = 1>(s)  c = Min(f, inexact)  y = Cast<to = 7>(c)",
         "f = Cast<to = 1>(s)  h = Mul(f, half)  y = Cast<to = 7>(h)",
     ],
 )

@@ -85,7 +85,7 @@ def test_text_is_canonical(tree, sizes):
         ("min(512, a)", "a", "a"),
         ("a", "b", "broadcast(a, b)"),
         ("broadcast(a, b)", "b", "broadcast(a, b)"),
-        ("min(1, a)", "a", "broadcast(a, min(1, a))"),
+        ("min(1, a)", "a", "a"),
     ],
 )
 def test_broadcasting(a, b, both):
@@ -105,3 +105,10 @@ def test_what_was_cut_to_a_length_and_fits_it_was_long_enough():
     assert symbols.under_cap(symbols.maximum(cut, 0), "a + 1", 8) == 1
     assert symbols.under_cap("min(8, b)", "a", 8) == "min(8, b)"
     assert symbols.under_cap("min(4, a)", "a", 8) == "min(4, a)"
+
+
+def test_of_two_numbers_in_nested_calls_one_remains():
+    assert symbols.minimum(512, symbols.minimum(9999, "s")) == "min(512, s)"
+    assert symbols.minimum(symbols.minimum("s", 8), 512) == "min(8, s)"
+    assert symbols.maximum(8, symbols.maximum("s", 512)) == "max(512, s)"
+    assert symbols.minimum(8, symbols.minimum("s", "t")) == "min(8, min(s, t))"

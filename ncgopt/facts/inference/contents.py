@@ -14,7 +14,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt.facts import symbols
-from ncgopt.facts.inference import arithmetic
+from ncgopt.facts.inference import arithmetic, floats
 from ncgopt.facts.inference.view import Contents, NodeView
 from ncgopt.facts.symbols import Dim
 from ncgopt.facts.types import ValueType
@@ -149,18 +149,12 @@ def _cast_like(view: NodeView) -> Contents | None:
 def _cast_to(view: NodeView, to: ir.DataType) -> Contents | None:
     found = view.contents(0)
     if found is None:
-        found = _whole_numbers(view.array(0))
+        found = floats.whole_numbers(view.array(0), MAX_ELEMENTS)
+    if found is None:
+        found = floats.capped(view, MAX_ELEMENTS)
     if found is None or to not in _KINDS:
         return None
     return _each(arithmetic.is_true, found) if to == ir.DataType.BOOL else found
-
-
-def _whole_numbers(array: np.ndarray[Any, Any] | None) -> Contents | None:
-    """A small constant of floats; numbers with a fraction are left unknown."""
-    if array is None or array.size > MAX_ELEMENTS or array.dtype.kind != "f":
-        return None
-    numbers = cast("list[float]", array.reshape(-1).tolist())
-    return _array([int(n) if abs(n) < _INT32 and n == int(n) else None for n in numbers], array.shape)
 
 
 def _reshaped(view: NodeView) -> Contents | None:

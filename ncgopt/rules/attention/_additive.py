@@ -98,15 +98,21 @@ def _target(tape: Tape, dims: facts.Shape, wanted: facts.Shape, root: ir.Node) -
         found = _source(root, number)
         if found is None:
             raise ValueError(f"no input has the size {number}")
-        value, axis = found
-        parts.append(tape.op("Shape", [value], {"start": axis, "end": axis + 1}))
+        parts.append(_size(tape, *found))
     return tape.op("Concat", parts, {"axis": 0})
+
+
+def _size(tape: Tape, value: ir.Value, axis: int) -> ir.Value:
+    """The size of one axis, as a vector of one element."""
+    if tape.opsets.get("", 1) >= _SHAPE_SLICES:
+        return tape.op("Shape", [value], {"start": axis, "end": axis + 1})
+    return tape.op("Gather", [tape.op("Shape", [value]), tape.constant(np.array([axis], dtype=np.int64))])
 
 
 def _source(root: ir.Node, size: facts.Dim) -> tuple[ir.Value, int] | None:
     """A graph input with this size, and the axis that has it: the same for all layers of a model, unlike queries."""
     graph = root.graph
-    if graph is None or size is None or (root.version or 1) < _SHAPE_SLICES:
+    if graph is None or size is None:
         return None
     for value in graph.inputs:
         dims = facts.shape(value)
