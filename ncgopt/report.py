@@ -36,6 +36,15 @@ class ModelStats:
 
 
 @dataclass(frozen=True)
+class WrittenFile:
+    """A file of the result: its path, bytes, and SHA-256 in hexadecimal."""
+
+    path: str
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Repair:
     """Something ONNX Runtime tolerates and the ONNX standard does not, put right on loading."""
 
@@ -239,6 +248,7 @@ class Report:
     """Everything `optimize` did, and whether it can be trusted.
 
     Attributes:
+        files: what was written: the .onnx file and, if there is one, its data file.
         contradictions: values whose declared type or shape is wrong; nothing rests on what they declare.
         opset: the change of operator set; None where none was asked for.
         rolled_back: rewrites that were found at fault, and left out.
@@ -250,6 +260,7 @@ class Report:
     schema_version: int = SCHEMA_VERSION
     output: str | None = None
     status: Literal["written", "dry-run", "failed"] = "failed"
+    files: tuple[WrittenFile, ...] = ()
     before: ModelStats | None = None
     after: ModelStats | None = None
     repairs: list[Repair] = field(default_factory=list[Repair])

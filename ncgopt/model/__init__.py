@@ -2,9 +2,20 @@
 
 from ncgopt.model.contract import Contract
 from ncgopt.model.load import Loaded, from_proto, load
-from ncgopt.model.save import SavedFiles, save
+from ncgopt.model.save import SavedFiles, save, write_beside
 from ncgopt.model.stats import stats
 from ncgopt.model.training import pinned_names
 from ncgopt.model.write import to_proto
 
-__all__ = ["Contract", "Loaded", "SavedFiles", "from_proto", "load", "pinned_names", "save", "stats", "to_proto"]
+__all__ = [
+    "Contract",
+    "Loaded",
+    "SavedFiles",
+    "from_proto",
+    "load",
+    "pinned_names",
+    "save",
+    "stats",
+    "to_proto",
+    "write_beside",
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
 import secrets
 import stat
@@ -70,20 +69,17 @@ def same_content(a: Path, b: Path) -> bool:
 
 def data_locations(model: Path) -> tuple[str, ...]:
     """Locations of external data that the .onnx file `model` names; empty for anything else."""
-    if not model.is_file() or not _mentions(model, b"location"):
-        return ()
     try:
-        proto, _ = wire.parse(model)
+        return _locations_of(model) if model.is_file() else ()
     except DecodeError:
         return ()
-    return tuple(dict.fromkeys(_locations(proto)))
 
 
 def remove_unused(folder: Path, locations: Iterable[str], replaced: Path, keep: Iterable[Path]) -> tuple[Path, ...]:
     """Remove data files that only the replaced model used; returns those that could not be removed.
 
-    Only files inside of `folder` are touched, none of `keep`, and none whose name another .onnx file
-    beside them or in `folder` contains.
+    Only files inside of `folder` are touched, none of `keep`, and none that another .onnx file beside
+    them or in `folder` names, or may name: one that cannot be read.
     """
     kept = {os.path.abspath(path) for path in keep}
     failed: list[Path] = []
@@ -93,7 +89,7 @@ def remove_unused(folder: Path, locations: Iterable[str], replaced: Path, keep: 
         if relative.is_absolute() or ".." in relative.parts or os.path.abspath(path) in kept or not path.is_file():
             continue
         others = {other for place in (folder, path.parent) for other in place.glob("*.onnx") if other != replaced}
-        if any(_mentions(other, relative.name.encode()) for other in others):
+        if any(_may_use(other, relative.name) for other in others):
             continue
         try:
             path.unlink()
@@ -102,16 +98,19 @@ def remove_unused(folder: Path, locations: Iterable[str], replaced: Path, keep: 
     return tuple(failed)
 
 
-def _mentions(path: Path, text: bytes) -> bool:
-    """Whether the file contains `text`; True where nobody can tell."""
+def _may_use(model: Path, name: str) -> bool:
+    """Whether the model has external data in a file of that name; True where nobody can tell."""
     try:
-        with path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size == 0:
-                return False
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-                return content.find(text) >= 0
-    except OSError:
+        return any(PurePosixPath(location).name == name for location in _locations_of(model))
+    except (OSError, DecodeError):
         return True
+
+
+def _locations_of(model: Path) -> tuple[str, ...]:
+    if model.stat().st_size == 0:
+        return ()
+    proto, _ = wire.parse(model)
+    return tuple(dict.fromkeys(_locations(proto)))
 
 
 def _locations(message: Message) -> Iterator[str]:

@@ -1,18 +1,19 @@
-"""Which weights lie in the .onnx file, and where in the data file the others lie."""
+"""Which weights lie in the .onnx file, and where in which data file the others lie."""
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
+import os
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import BinaryIO
+from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 
-from ncgopt.model.ondisk import FileTensor
-from ncgopt.model.stats import tensor_bytes
-from ncgopt.model.tensors import SparseTensor, pieces, write_external, write_tensor
+from ncgopt.model.ondisk import FileTensor, SourceFile
+from ncgopt.model.stream import Holes, Output
+from ncgopt.model.tensors import SparseTensor, tensor_bytes, write_external
 
 SMALLEST_EXTERNAL = 1024
 """Bytes from which on a tensor goes to the data file; smaller ones, shapes above all, are needed to
@@ -25,18 +26,19 @@ _ALIGNMENT = 16
 
 @dataclass(frozen=True)
 class Placed:
-    """A tensor in the data file: its first byte and its bytes."""
+    """A tensor in a data file: its first byte and its bytes; the file's name if it is not the layout's own."""
 
     tensor: ir.TensorProtocol
     offset: int
     length: int
+    location: str = ""
 
 
 class Layout:
-    """Places of tensors in one data file; equal places for one tensor object, or one part of one file.
+    """Places of tensors in data files; equal places for one tensor object, or one part of one file.
 
     Attributes:
-        size: bytes of the data file so far, 0 if there is none.
+        size: bytes of the layout's own data file so far, 0 if there is none.
     """
 
     def __init__(self) -> None:
@@ -47,43 +49,71 @@ class Layout:
     def of(cls, model: ir.Model) -> Layout:
         """The layout with external data: the main graph's initializers, and what was external before."""
         layout = cls()
-        for value in model.graph.initializers.values():
-            if value.const_value is not None:
-                layout._add(value.const_value)
-        for tensor in _other_tensors(model):
-            if isinstance(tensor, FileTensor) and tensor.external:
-                layout._add(tensor)
+        for tensor in _movable(model):
+            layout._add(tensor)
         return layout
 
-    def write(self, file: BinaryIO) -> str:
-        """Write the data file; returns the SHA-256 of its content in hexadecimal."""
-        digest = hashlib.sha256()
-        position = 0
-        for placed in self._placed.values():
-            padding = bytes(placed.offset - position)
-            file.write(padding)
-            digest.update(padding)
-            for piece in pieces(placed.tensor):
-                file.write(piece)
-                digest.update(piece)
-            position = placed.offset + placed.length
-        return digest.hexdigest()
+    @classmethod
+    def beside(cls, model: ir.Model, path: Path, *, links: bool) -> Layout:
+        """As `of`, but external data stay where they are if a hard link beside `path` can show them.
 
-    def message(self, tensor: ir.TensorProtocol, location: str) -> onnx.TensorProto:
-        """The tensor as a message, its bytes in the file `location` if it has a place there."""
+        A runtime that finds external data only in the model's folder then reads the original's, and
+        nothing is copied. Weights of an .onnx file are copied: they are not aligned there, and kernels
+        may compute otherwise with them than with the file that is written in the end. So are those of
+        subgraphs: ONNX's checker, which ONNX Runtime asks about them, takes links for an attack.
+        """
+        layout = cls()
+        names: dict[Path, str | None] = {}
+        for value in model.graph.initializers.values() if links else ():
+            tensor = value.const_value
+            if isinstance(tensor, FileTensor) and tensor.external and tensor.aligned:
+                source = tensor.file.path
+                if source not in names:
+                    names[source] = _link(source, path.with_name(f"{path.name}.{len(names)}.link"))
+                layout._add(tensor, names[source])
+        for tensor in _movable(model):
+            layout._add(tensor)
+        return layout
+
+    def write(self, output: Output) -> None:
+        """Write the layout's own data file."""
+        for placed in self._placed.values():
+            if not placed.location:
+                output.write(bytes(placed.offset - output.position))
+                output.copy(placed.tensor)
+
+    def message(self, tensor: ir.TensorProtocol, location: str, holes: Holes) -> onnx.TensorProto:
+        """The tensor as a message, its bytes in a data file if it has a place there.
+
+        Args:
+            tensor: the tensor.
+            location: name of the layout's own data file.
+            holes: where tensors go that have no place in a data file.
+        """
         placed = self._placed.get(_key(tensor))
         if placed is None:
-            return write_tensor(tensor, embed=True)
-        return write_external(tensor, location, placed.offset, placed.length)
+            return holes.write(tensor)
+        return write_external(tensor, placed.location or location, placed.offset, placed.length)
 
-    def __contains__(self, tensor: ir.TensorProtocol) -> bool:
-        return _key(tensor) in self._placed
+    def found_in(self) -> SourceFile | None:
+        """The file that has everything in its place already, and nothing else; None if there is none."""
+        files: set[SourceFile] = set()
+        for placed in self._placed.values():
+            tensor = placed.tensor
+            if not isinstance(tensor, FileTensor) or tensor.offset != placed.offset:
+                return None
+            files.add(tensor.file)
+        file = files.pop() if len(files) == 1 else None
+        return file if file is not None and file.size == self.size else None
 
-    def _add(self, tensor: ir.TensorProtocol) -> None:
+    def _add(self, tensor: ir.TensorProtocol, location: str | None = None) -> None:
         key, length = _key(tensor), tensor_bytes(tensor)
         if isinstance(tensor, SparseTensor) or tensor.dtype == ir.DataType.STRING:
             return
         if key in self._placed or length < SMALLEST_EXTERNAL:
+            return
+        if location is not None and isinstance(tensor, FileTensor):
+            self._placed[key] = Placed(tensor, tensor.offset, length, location)
             return
         alignment = _PAGE if length >= _PAGE_ALIGNED_FROM else _ALIGNMENT
         offset = -(-self.size // alignment) * alignment
@@ -95,6 +125,21 @@ def data_files(model: ir.Model) -> frozenset[str]:
     """Paths of all files that tensors of the model still lie in."""
     tensors = [value.const_value for value in model.graph.initializers.values()]
     return frozenset(str(t.file.path) for t in [*tensors, *_other_tensors(model)] if isinstance(t, FileTensor))
+
+
+def _link(source: Path, link: Path) -> str | None:
+    """Name of a new hard link to a file; None where that is not possible (another file system, no rights)."""
+    link.unlink(missing_ok=True)
+    with contextlib.suppress(OSError, NotImplementedError):
+        os.link(source.resolve(), link)
+        return link.name
+    return None
+
+
+def _movable(model: ir.Model) -> Iterator[ir.TensorProtocol]:
+    """The main graph's initializers, and elsewhere what was external before."""
+    yield from (value.const_value for value in model.graph.initializers.values() if value.const_value is not None)
+    yield from (tensor for tensor in _other_tensors(model) if isinstance(tensor, FileTensor) and tensor.external)
 
 
 def _other_tensors(model: ir.Model) -> Iterator[ir.TensorProtocol]:

@@ -160,11 +160,6 @@ def _same(a: Message, b: Message, name: str) -> bool:
     return a.HasField(name) == b.HasField(name) and left == right
 
 
-def tag(number: int) -> bytes:
-    """The wire format's tag of a length-delimited field."""
-    return varint(number << 3 | 2)
-
-
 def _encode_unknown(field: Any) -> bytes:
     """One unknown field in wire format (protobuf encoding specification, wire types 0 to 5)."""
     tag = varint(field.field_number << 3 | field.wire_type)

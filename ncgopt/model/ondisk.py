@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import mmap
 import os
 from collections.abc import Generator, Iterator
@@ -32,11 +33,14 @@ class SourceFile:
 
     Attributes:
         path: absolute path.
+        size: its bytes.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._identity = _identity(path.stat())
+        found = path.stat()
+        self.size = found.st_size
+        self._identity = _identity(found)
 
     @contextlib.contextmanager
     def open(self) -> Generator[Any]:
@@ -72,6 +76,13 @@ class SourceFile:
                 _fill(file, offset + start, piece, self.path)
                 yield piece
 
+    def sha256(self) -> str:
+        """Of the whole file, in hexadecimal."""
+        digest = hashlib.sha256()
+        for piece in self.chunks(0, self.size):
+            digest.update(piece)
+        return digest.hexdigest()
+
 
 class FileTensor(ir.LazyTensor):
     """A tensor whose elements lie in a file, in the form that `raw_data` has.
@@ -97,6 +108,11 @@ class FileTensor(ir.LazyTensor):
             doc_string=proto.doc_string or None,
             metadata_props={entry.key: entry.value for entry in proto.metadata_props},
         )
+
+    @property
+    def aligned(self) -> bool:
+        """Whether each element lies at a multiple of its size."""
+        return self.offset % max(1, self.dtype.bitwidth // 8) == 0
 
     def numpy(self) -> npt.NDArray[Any]:
         """The elements, anew on each call: nobody else keeps them.

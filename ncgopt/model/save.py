@@ -3,29 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-import onnx
 import onnx_ir as ir
 
 from ncgopt.errors import CannotWrite
-from ncgopt.model import files, messages
+from ncgopt.model import files
 from ncgopt.model.layout import Layout, data_files
-from ncgopt.model.stats import tensor_bytes
-from ncgopt.model.tensors import SparseTensor, pieces, write_header, write_tensor
-from ncgopt.model.wire import LARGEST_FILE, varint
+from ncgopt.model.stream import Filled, Holes, Output
+from ncgopt.model.wire import LARGEST_FILE
 from ncgopt.model.write import Writer
+from ncgopt.report import WrittenFile
 from ncgopt.settings import ExternalData
-
-_STREAMED_FROM = 1 << 16
-_GRAPH, _INITIALIZER, _RAW_DATA = (
-    onnx.ModelProto.GRAPH_FIELD_NUMBER,
-    onnx.GraphProto.INITIALIZER_FIELD_NUMBER,
-    onnx.TensorProto.RAW_DATA_FIELD_NUMBER,
-)
 
 
 @dataclass(frozen=True)
@@ -33,14 +23,22 @@ class SavedFiles:
     """What was written.
 
     Attributes:
-        paths: the .onnx file and, if there is one, its data file.
-        bytes: bytes of these files.
+        files: the .onnx file and, if there is one, its data file.
         left_over: data files of the replaced model that nobody uses any more, but that could not be removed.
     """
 
-    paths: tuple[Path, ...]
-    bytes: int
+    files: tuple[WrittenFile, ...]
     left_over: tuple[Path, ...] = ()
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Where they are."""
+        return tuple(Path(file.path) for file in self.files)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all of them."""
+        return sum(file.bytes for file in self.files)
 
 
 def save(
@@ -84,19 +82,41 @@ def save(
         layout = _choose_layout(model, target, external_data, input_external=input_external)
         return _save(model, target, layout, in_place=replaces is not None and Path(os.path.abspath(replaces)) == target)
     except OSError as error:
-        read = f" ({error.filename})" if error.filename in data_files(model) else ""
-        raise CannotWrite(f"{target} cannot be written: {error.strerror or error}{read}") from error
+        raise _cannot_write(target, model, error) from error
+
+
+def write_beside(model: ir.Model, path: Path, *, links: bool = False) -> None:
+    """Write the model into a folder of passing files, for another process to read: nothing is flushed or renamed.
+
+    Args:
+        model: the model.
+        path: file to write, its weights beside it.
+        links: whether whoever reads it takes hard links to data that are as they were.
+
+    Raises:
+        CannotWrite: the folder is full, or a file that a weight lies in changed.
+    """
+    try:
+        layout = Layout.beside(model, path, links=links)
+        name = f"{path.name}.data"
+        if layout.size:
+            with path.with_name(name).open("wb") as file:
+                layout.write(Output(file, hashed=False))
+        with path.open("wb") as file:
+            _message(model, layout, name).write(Output(file, hashed=False))
+    except OSError as error:
+        raise _cannot_write(path, model, error) from error
+
+
+def _cannot_write(target: Path, model: ir.Model, error: OSError) -> CannotWrite:
+    read = f" ({error.filename})" if error.filename in data_files(model) else ""
+    return CannotWrite(f"{target} cannot be written: {error.strerror or error}{read}")
 
 
 def _choose_layout(model: ir.Model, target: Path, external_data: ExternalData, *, input_external: bool) -> Layout:
     if external_data == "always" or (external_data == "auto" and input_external):
         return Layout.of(model)
-    size = sum(
-        tensor_bytes(value.const_value) + len(value.name or "") + 64
-        for value in model.graph.initializers.values()
-        if value.const_value is not None
-    )
-    size += Writer(_size_only, initializers=False).model(model).ByteSize()
+    size = _message(model, Layout(), "").size
     if size <= LARGEST_FILE:
         return Layout()
     if external_data == "never":
@@ -108,13 +128,14 @@ def _save(model: ir.Model, target: Path, layout: Layout, *, in_place: bool) -> S
     folder = target.parent
     old = files.data_locations(target)
     created: Path | None = None
-    data: Path | None = None
+    data: WrittenFile | None = None
     try:
         if layout.size:
             data, created = _write_data(layout, target, old)
-        name = data.name if data is not None else ""
+        name = Path(data.path).name if data is not None else ""
         with files.temporary(target) as (temporary, file):
-            _write_model(model, layout, name, file)
+            output = Output(file)
+            _message(model, layout, name).write(output)
         try:
             os.replace(temporary, target)
         except BaseException:
@@ -125,23 +146,29 @@ def _save(model: ir.Model, target: Path, layout: Layout, *, in_place: bool) -> S
             created.unlink(missing_ok=True)
         raise
     files.sync_folder(folder)
-    paths = (target,) if data is None else (target, data)
+    written = WrittenFile(str(target), output.position, output.sha256)
+    saved = (written,) if data is None else (written, data)
     kept = [Path(path) for path in data_files(model)] if not in_place else []
-    left_over = files.remove_unused(folder, old, target, [*kept, *paths])
-    return SavedFiles(paths, sum(path.stat().st_size for path in paths), left_over)
+    left_over = files.remove_unused(folder, old, target, [*kept, *(Path(file.path) for file in saved)])
+    return SavedFiles(saved, left_over)
 
 
-def _write_data(layout: Layout, target: Path, old: tuple[str, ...]) -> tuple[Path, Path | None]:
-    """Write the data file; returns its path, and again if it was not there before."""
+def _write_data(layout: Layout, target: Path, old: tuple[str, ...]) -> tuple[WrittenFile, Path | None]:
+    """Write the data file; returns what it is, and its path again if it was not there before."""
+    reusable = [target.parent / location for location in old if location == Path(location).name]
+    same = layout.found_in()
+    if same is not None and same.path in reusable:
+        return WrittenFile(str(same.path), same.size, same.sha256()), None
     with files.temporary(target) as (temporary, file):
-        digest = layout.write(file)
+        output = Output(file)
+        layout.write(output)
+    digest = output.sha256
     try:
-        reusable = [target.parent / location for location in old if location == Path(location).name]
         named = target.parent / f"{target.name}.{digest[:12]}.data"
         for path in [*reusable, named]:
             if files.same_content(temporary, path):
                 temporary.unlink()
-                return path, None
+                return WrittenFile(str(path), output.position, digest), None
         free = [target.parent / f"{target.name}.data", named, target.parent / f"{target.name}.{digest}.data"]
         path = next(path for path in free if path == free[-1] or not os.path.lexists(path))
         os.replace(temporary, path)
@@ -149,62 +176,10 @@ def _write_data(layout: Layout, target: Path, old: tuple[str, ...]) -> tuple[Pat
         temporary.unlink(missing_ok=True)
         raise
     files.sync_folder(target.parent)
-    return path, path
+    return WrittenFile(str(path), output.position, digest), path
 
 
-def _write_model(model: ir.Model, layout: Layout, location: str, file: BinaryIO) -> None:
-    """Write the .onnx file, one initializer at a time.
-
-    A message may be written in parts: fields in any order, repeated ones wherever they occur
-    (protobuf encoding specification), so the graph can end with its initializers. Only their sizes
-    must be known before.
-    """
-    writer = Writer(lambda tensor: layout.message(tensor, location), initializers=False)
-    proto = writer.model(model)
-    graph = proto.graph.SerializeToString(deterministic=True)
-    parts = [_initializer(value, layout, location) for value in _dense(model)]
-    size = len(graph) + sum(len(head) + length for head, length, _ in parts)
-    proto.ClearField("graph")
-    file.write(proto.SerializeToString(deterministic=True))
-    file.write(messages.tag(_GRAPH) + varint(size))
-    file.write(graph)
-    for head, _, body in parts:
-        file.write(head)
-        for chunk in body():
-            file.write(chunk)
-
-
-def _dense(model: ir.Model) -> list[ir.Value]:
-    return [v for v in model.graph.initializers.values() if not isinstance(v.const_value, SparseTensor)]
-
-
-def _initializer(
-    value: ir.Value, layout: Layout, location: str
-) -> tuple[bytes, int, Callable[[], Iterator[bytes | memoryview]]]:
-    """The head of an initializer in the graph's message, the bytes that follow it, and these."""
-    tensor = value.const_value
-    if tensor is None:
-        raise ValueError(f"initializer {value.name!r} has no tensor")
-    name = value.name or ""
-    if tensor in layout or not _has_raw_bytes(tensor):
-        proto = layout.message(tensor, location)
-        proto.name = name
-        encoded = proto.SerializeToString(deterministic=True)
-        return messages.tag(_INITIALIZER) + varint(len(encoded)), len(encoded), lambda: iter([encoded])
-    header = write_header(tensor)
-    header.name = name
-    length = tensor_bytes(tensor)
-    encoded = header.SerializeToString(deterministic=True) + messages.tag(_RAW_DATA) + varint(length)
-    head = messages.tag(_INITIALIZER) + varint(len(encoded) + length) + encoded
-    return head, length, lambda: pieces(tensor)
-
-
-def _has_raw_bytes(tensor: ir.TensorProtocol) -> bool:
-    """Whether the tensor is large, and its message would hold its elements as raw bytes."""
-    if isinstance(tensor, ir.TensorProtoTensor) and not tensor.raw.HasField("raw_data"):
-        return False
-    return tensor.dtype != ir.DataType.STRING and tensor_bytes(tensor) >= _STREAMED_FROM
-
-
-def _size_only(tensor: ir.TensorProtocol) -> onnx.TensorProto:
-    return write_tensor(tensor, embed=True)
+def _message(model: ir.Model, layout: Layout, location: str) -> Filled:
+    """The .onnx file, its large weights not read yet."""
+    holes = Holes()
+    return holes.fill(Writer(lambda tensor: layout.message(tensor, location, holes)).model(model))

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import onnx_ir as ir
 
-from ncgopt.model.tensors import SparseTensor, byte_size, string_data
+from ncgopt.model.tensors import tensor_bytes
 from ncgopt.report import ModelStats
 
 
@@ -43,15 +43,6 @@ def stats(model: ir.Model, file_bytes: int = 0) -> ModelStats:
         file_bytes=file_bytes,
         operators=dict(ordered),
     )
-
-
-def tensor_bytes(tensor: ir.TensorProtocol) -> int:
-    """Bytes that the elements of a tensor take in a file."""
-    if isinstance(tensor, SparseTensor):
-        return tensor_bytes(tensor.values) + tensor_bytes(tensor.indices)
-    if tensor.dtype == ir.DataType.STRING:
-        return sum(len(item) for item in string_data(tensor))
-    return byte_size(tensor.dtype, math.prod(tensor.shape.numpy()))
 
 
 def _graphs(model: ir.Model) -> Iterator[ir.Graph]:

@@ -178,6 +178,22 @@ def byte_size(dtype: ir.DataType, count: int) -> int:
     return (count * dtype.bitwidth + 7) // 8
 
 
+def tensor_bytes(tensor: ir.TensorProtocol) -> int:
+    """Bytes that the elements of a tensor take in a file."""
+    if isinstance(tensor, SparseTensor):
+        return tensor_bytes(tensor.values) + tensor_bytes(tensor.indices)
+    if tensor.dtype == ir.DataType.STRING:
+        return sum(len(item) for item in string_data(tensor))
+    return byte_size(tensor.dtype, math.prod(tensor.shape.numpy()))
+
+
+def is_raw(tensor: ir.TensorProtocol) -> bool:
+    """Whether the tensor's message holds its elements as `raw_data`: all but strings, and what the file has typed."""
+    if isinstance(tensor, ir.TensorProtoTensor) and not tensor.raw.HasField("raw_data"):
+        return False
+    return not isinstance(tensor, SparseTensor) and tensor.dtype != ir.DataType.STRING
+
+
 def write_tensor(tensor: ir.TensorProtocol, *, embed: bool = False) -> onnx.TensorProto:
     """The tensor as a message; external data are referred to by absolute path unless `embed`."""
     if isinstance(tensor, ir.TensorProtoTensor):

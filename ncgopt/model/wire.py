@@ -26,26 +26,26 @@ SMALLEST = 4096
 LARGEST_FILE = (1 << 31) - 1
 """Bytes that a protobuf message may have (protobuf's implementations use a signed 32-bit size)."""
 
-_TOKEN_BYTES = 16
+TOKEN_BYTES = 16
 _NUMBER_BYTES = 8
-_PLACEHOLDER_BYTES = _TOKEN_BYTES + 2 * _NUMBER_BYTES
+PLACEHOLDER_BYTES = TOKEN_BYTES + 2 * _NUMBER_BYTES
 
-_Fields: TypeAlias = "Mapping[int, _Fields | None]"
+Fields: TypeAlias = "Mapping[int, Fields | None]"
 """Inner messages by field number that may hold large tensors; None: the field is `raw_data` itself."""
 
 
-def _fields() -> _Fields:
+def _fields() -> Fields:
     """What is walked into. Not training info: it is kept as bytes, in which a placeholder would last."""
-    tensor: _Fields = {onnx.TensorProto.RAW_DATA_FIELD_NUMBER: None}
-    sparse: _Fields = {
+    tensor: Fields = {onnx.TensorProto.RAW_DATA_FIELD_NUMBER: None}
+    sparse: Fields = {
         onnx.SparseTensorProto.VALUES_FIELD_NUMBER: tensor,
         onnx.SparseTensorProto.INDICES_FIELD_NUMBER: tensor,
     }
-    graph: dict[int, _Fields | None] = {
+    graph: dict[int, Fields | None] = {
         onnx.GraphProto.INITIALIZER_FIELD_NUMBER: tensor,
         onnx.GraphProto.SPARSE_INITIALIZER_FIELD_NUMBER: sparse,
     }
-    attribute: _Fields = {
+    attribute: Fields = {
         onnx.AttributeProto.T_FIELD_NUMBER: tensor,
         onnx.AttributeProto.TENSORS_FIELD_NUMBER: tensor,
         onnx.AttributeProto.SPARSE_TENSOR_FIELD_NUMBER: sparse,
@@ -53,16 +53,16 @@ def _fields() -> _Fields:
         onnx.AttributeProto.G_FIELD_NUMBER: graph,
         onnx.AttributeProto.GRAPHS_FIELD_NUMBER: graph,
     }
-    node: _Fields = {onnx.NodeProto.ATTRIBUTE_FIELD_NUMBER: attribute}
+    node: Fields = {onnx.NodeProto.ATTRIBUTE_FIELD_NUMBER: attribute}
     graph[onnx.GraphProto.NODE_FIELD_NUMBER] = node
-    function: _Fields = {
+    function: Fields = {
         onnx.FunctionProto.NODE_FIELD_NUMBER: node,
         onnx.FunctionProto.ATTRIBUTE_PROTO_FIELD_NUMBER: attribute,
     }
     return {onnx.ModelProto.GRAPH_FIELD_NUMBER: graph, onnx.ModelProto.FUNCTIONS_FIELD_NUMBER: function}
 
 
-_MODEL = _fields()
+MODEL = _fields()
 
 
 @dataclass
@@ -76,7 +76,7 @@ class Places:
 
     path: Path
     count: int = 0
-    _token: bytes = field(default_factory=lambda: secrets.token_bytes(_TOKEN_BYTES))
+    _token: bytes = field(default_factory=lambda: secrets.token_bytes(TOKEN_BYTES))
     _found: set[bytes] = field(default_factory=set[bytes])
 
     @property
@@ -89,16 +89,15 @@ class Places:
 
         A token that nobody can know in advance tells placeholders from bytes that only look like one.
         """
-        if len(data) != _PLACEHOLDER_BYTES or not data.startswith(self._token):
+        if len(data) != PLACEHOLDER_BYTES or not data.startswith(self._token):
             return None
         self._found.add(data)
-        numbers = data[_TOKEN_BYTES:]
-        return int.from_bytes(numbers[:_NUMBER_BYTES], "little"), int.from_bytes(numbers[_NUMBER_BYTES:], "little")
+        return numbers(data)
 
     def placeholder(self, start: int, length: int) -> bytes:
         """What stands for `length` bytes of the file from `start` on."""
         self.count += 1
-        return self._token + start.to_bytes(_NUMBER_BYTES, "little") + length.to_bytes(_NUMBER_BYTES, "little")
+        return placeholder(self._token, start, length)
 
 
 def parse(path: Path, *, whole: bool = False) -> tuple[onnx.ModelProto, Places]:
@@ -118,7 +117,7 @@ def parse(path: Path, *, whole: bool = False) -> tuple[onnx.ModelProto, Places]:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
         memoryview(content) as view,
     ):
-        if not whole and (outline := _outline(content, view, places)) is not None:
+        if not whole and (outline := _outline(view, places)) is not None:
             return _parse(outline), places
         return _parse(view), Places(path)
 
@@ -129,37 +128,36 @@ def _parse(data: bytes | memoryview) -> onnx.ModelProto:
     return onnx.ModelProto.FromString(cast(Any, data))
 
 
-def _outline(content: mmap.mmap, view: memoryview, places: Places) -> bytes | None:
+def _outline(view: memoryview, places: Places) -> bytes | None:
     """The message in wire format, with placeholders; None where the whole file is needed."""
     if len(view) > LARGEST_FILE:
         return None  # protobuf itself shall say what it thinks of that
     try:
-        return b"".join(_Walk(content, view, places).message(0, len(view), _MODEL)[0])
-    except (_NotUnderstoodError, IndexError):
+        return b"".join(_Walk(view, places).message(0, len(view), MODEL)[0])
+    except (NotUnderstood, IndexError):
         return None
 
 
-class _NotUnderstoodError(Exception):
+class NotUnderstood(Exception):
     """Groups, which ONNX has none of, or no message at all."""
 
 
 @dataclass
 class _Walk:
-    content: mmap.mmap
     view: memoryview
     places: Places
 
-    def message(self, position: int, end: int, fields: _Fields) -> tuple[list[bytes | memoryview], int]:
+    def message(self, position: int, end: int, fields: Fields) -> tuple[list[bytes | memoryview], int]:
         """Parts that make up a message with its large `raw_data` left out, and their bytes."""
         parts: list[bytes | memoryview] = []
         size, copied = 0, position
-        for number, start, body, after in self._long_fields(position, end):
+        for number, start, body, after in long_fields(self.view, position, end, SMALLEST):
             if number not in fields:
                 continue
             inner = fields[number]
             if inner is None:
                 written: list[bytes | memoryview] = [self.places.placeholder(body, after - body)]
-                length = _PLACEHOLDER_BYTES
+                length = PLACEHOLDER_BYTES
             else:
                 written, length = self.message(body, after, inner)
                 if length == after - body:
@@ -171,49 +169,65 @@ class _Walk:
         parts.append(self.view[copied:end])
         return parts, size + end - copied
 
-    def _long_fields(self, position: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-        """Number, tag, content and end of each field of `SMALLEST` bytes and more, from `position` to `end`."""
-        content = self.content
-        while position < end:
-            start, key = position, content[position]
-            position += 1
-            if key >= 0x80:
-                key, position = self._number(start)
-            match key & 7:
-                case 2:
-                    length = content[position]
-                    position += 1
-                    if length >= 0x80:
-                        length, position = self._number(position - 1)
-                    after = position + length
-                    if length >= SMALLEST:
-                        if after > end:
-                            raise _NotUnderstoodError
-                        yield key >> 3, start, position, after
-                    position = after
-                case 0:
-                    position = self._number(position)[1]
-                case 5:
-                    position += 4
-                case 1:
-                    position += 8
-                case _:
-                    raise _NotUnderstoodError
-            if key < 8:
-                raise _NotUnderstoodError
-        if position != end:
-            raise _NotUnderstoodError
 
-    def _number(self, position: int) -> tuple[int, int]:
-        """A variable-length number of at most ten bytes, and what comes after it."""
-        value = 0
-        for shift in range(0, 70, 7):
-            byte = self.content[position]
-            position += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value, position
-        raise _NotUnderstoodError
+def long_fields(content: memoryview, position: int, end: int, smallest: int) -> Iterator[tuple[int, int, int, int]]:
+    """Number, tag, content and end of each field of `smallest` bytes and more in a message.
+
+    Raises:
+        NotUnderstood, IndexError: it has groups, or is no message.
+    """
+    while position < end:
+        start, key = position, content[position]
+        position += 1
+        if key >= 0x80:
+            key, position = _number(content, start)
+        match key & 7:
+            case 2:
+                length = content[position]
+                position += 1
+                if length >= 0x80:
+                    length, position = _number(content, position - 1)
+                after = position + length
+                if length >= smallest:
+                    if after > end:
+                        raise NotUnderstood
+                    yield key >> 3, start, position, after
+                position = after
+            case 0:
+                position = _number(content, position)[1]
+            case 5:
+                position += 4
+            case 1:
+                position += 8
+            case _:
+                raise NotUnderstood
+        if key < 8:
+            raise NotUnderstood
+    if position != end:
+        raise NotUnderstood
+
+
+def _number(content: memoryview, position: int) -> tuple[int, int]:
+    """A variable-length number of at most ten bytes, and what comes after it."""
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = content[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise NotUnderstood
+
+
+def placeholder(token: bytes, first: int, second: int) -> bytes:
+    """`PLACEHOLDER_BYTES` that carry two numbers."""
+    return token + first.to_bytes(_NUMBER_BYTES, "little") + second.to_bytes(_NUMBER_BYTES, "little")
+
+
+def numbers(placeholder: bytes) -> tuple[int, int]:
+    """The numbers that a placeholder carries."""
+    first, second = placeholder[TOKEN_BYTES:-_NUMBER_BYTES], placeholder[-_NUMBER_BYTES:]
+    return int.from_bytes(first, "little"), int.from_bytes(second, "little")
 
 
 def varint(number: int) -> bytes:

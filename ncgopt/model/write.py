@@ -27,22 +27,16 @@ def to_proto(model: ir.Model, *, embed: bool = False) -> onnx.ModelProto:
 
 
 class Writer:
-    """Writes models, all tensors through `tensor`.
+    """Writes models, all tensors through `tensor`."""
 
-    Attributes:
-        tensor: makes the message of one tensor.
-        initializers: whether the main graph's dense initializers are written; `save` streams them.
-    """
-
-    def __init__(self, tensor: TensorWriter, *, initializers: bool = True) -> None:
+    def __init__(self, tensor: TensorWriter) -> None:
         self.tensor = tensor
-        self.initializers = initializers
 
     def model(self, model: ir.Model) -> onnx.ModelProto:
         """The whole model."""
         proto = write_model_head(model)
         messages.restore(model.meta, proto)
-        self._graph(model.graph, proto.graph, initializers=self.initializers)
+        self._graph(model.graph, proto.graph)
         for function in model.functions.values():
             self._function(function, proto.functions.add())
         return proto
@@ -55,14 +49,14 @@ class Writer:
         _write_interface(model.graph, scope.get(model.graph), proto.graph)
         return proto
 
-    def initializer(self, value: ir.Value) -> onnx.TensorProto:
+    def _initializer(self, value: ir.Value) -> onnx.TensorProto:
         """The tensor of an initializer under the name of its value."""
         tensor = _const(value)
         proto = self.tensor(tensor)
         proto.name = value.name or ""
         return proto
 
-    def _graph(self, graph: ir.Graph, proto: onnx.GraphProto, *, initializers: bool) -> None:
+    def _graph(self, graph: ir.Graph, proto: onnx.GraphProto) -> None:
         kept = scope.get(graph)
         _write_interface(graph, kept, proto)
         values = scope.values_of(graph)
@@ -71,8 +65,8 @@ class Writer:
                 sparse = write_sparse(value.const_value, self.tensor)
                 sparse.values.name = value.name or ""
                 proto.sparse_initializer.add().CopyFrom(sparse)
-            elif initializers:
-                proto.initializer.add().CopyFrom(self.initializer(value))
+            else:
+                proto.initializer.add().CopyFrom(self._initializer(value))
         _write_infos(kept, values, proto.value_info)
         for item in kept.annotations:
             if (item.name in values) == (item.written is not None):
@@ -104,7 +98,7 @@ class Writer:
 
     def _subgraph(self, graph: ir.Graph) -> onnx.GraphProto:
         proto = onnx.GraphProto()
-        self._graph(graph, proto, initializers=True)
+        self._graph(graph, proto)
         return proto
 
 

@@ -149,7 +149,7 @@ class _Job:
             input_external=attempt.loaded.external,
             replaces=self.source if self.in_place else None,
         )
-        report.status, report.output = "written", str(self.target)
+        report.status, report.output, report.files = "written", str(self.target), saved.files
         assert report.after is not None
         report.after = dataclasses.replace(report.after, file_bytes=saved.bytes)
         report.notes += [f"{path} is no longer used, but could not be removed" for path in saved.left_over]

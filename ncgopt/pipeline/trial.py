@@ -55,6 +55,7 @@ class Trials:
     def __init__(self, source: Path, settings: Settings, worker: Worker, folder: Path) -> None:
         self.source, self.settings, self.worker, self._folder = source, settings, worker, folder
         self.report: Report | None = None
+        self._links: bool | None = None
 
     @property
     def result(self) -> Path:
@@ -138,4 +139,6 @@ class Trials:
         return dataclasses.replace(settings, bind={**settings.bind, **self.settings.bind})
 
     def _save(self, attempt: Attempt, path: Path) -> None:
-        models.save(attempt.loaded.model, path, input_external=attempt.loaded.external)
+        if self._links is None:
+            self._links = self.worker.call("ncgopt.runtime.links:accepted", self._folder)
+        models.write_beside(attempt.loaded.model, path, links=self._links is True)

@@ -203,9 +203,9 @@ def with_bytes_in_its_initializer(model: onnx.ModelProto, content: bytes) -> byt
     """The model in wire format, with `content` added to its only initializer as it is."""
     inner = model.graph.initializer[0].SerializeToString() + content
     del model.graph.initializer[:]
-    body = model.graph.SerializeToString() + messages.tag(5) + wire.varint(len(inner)) + inner
+    body = model.graph.SerializeToString() + b"\x2a" + wire.varint(len(inner)) + inner
     model.ClearField("graph")
-    return model.SerializeToString() + messages.tag(7) + wire.varint(len(body)) + body
+    return model.SerializeToString() + b"\x3a" + wire.varint(len(body)) + body
 
 
 @pytest.mark.parametrize("what", ["written to", "replaced", "gone"])
