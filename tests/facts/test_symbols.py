@@ -41,8 +41,12 @@ def number(tree, sizes):
 @given(TREES, SIZES)
 def test_expressions_are_what_they_were_computed_from(tree, sizes):
     found = symbolic(tree)
+    try:
+        expected = number(tree, sizes)
+    except ZeroDivisionError:
+        return  # no run comes to an end there, so nothing has to hold, not even of 0 * (a / 0)
     if found is not None:
-        assert symbols.evaluate(found, sizes) == number(tree, sizes)
+        assert symbols.evaluate(found, sizes) == expected
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine says nothing about symbols

@@ -27,9 +27,7 @@ def whole_numbers(array: np.ndarray[Any, Any] | None, limit: int) -> Contents | 
     if array is None or array.size > limit or array.dtype.kind != "f":
         return None
     numbers = cast("list[float]", array.reshape(-1).tolist())
-    found = np.empty(len(numbers), dtype=object)
-    found[:] = [int(n) if abs(n) < _INT32 and n == int(n) else None for n in numbers]
-    return found.reshape(array.shape)
+    return _array([int(n) if abs(n) < _INT32 and n == int(n) else None for n in numbers], array.shape)
 
 
 def capped(view: NodeView, limit: int) -> Contents | None:
@@ -51,8 +49,15 @@ def capped(view: NodeView, limit: int) -> Contents | None:
         source = cast_node.inputs[0]
         found = view.contents_of(source) if source is not None else None
         if found is not None and found.shape == numbers.shape:
-            return np.frompyfunc(lambda size, cap: _capped(size, cap, exact), 2, 1)(found, numbers)
+            pairs = zip(cast("list[Dim]", found.reshape(-1).tolist()), numbers.reshape(-1).tolist(), strict=True)
+            return _array([_capped(size, cap, exact) for size, cap in pairs], found.shape)
     return None
+
+
+def _array(elements: list[Dim], shape: tuple[int, ...]) -> Contents:
+    made = np.empty(len(elements), dtype=object)
+    made[:] = elements
+    return cast(Contents, made.reshape(shape))
 
 
 def _capped(size: Dim, cap: Dim, exact: int) -> Dim:
