@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import click
 
+from ncgopt.deferred import defer_unused
 from ncgopt.errors import ExitCode, NcgoptError
 
 # Name -> one line of help. A command lives in the module of the same name and is called `command`;
@@ -134,4 +135,5 @@ def _code_of(error: BaseException) -> int:
 
 def run() -> None:
     """Console script `ncgopt`."""
+    defer_unused()
     sys.exit(invoke(sys.argv[1:]))

@@ -45,10 +45,17 @@ def optimize(
         ncgopt.errors.NcgoptError: nothing was written. Where the run came far enough to have one,
             the error carries its `Report` as `error.report`.
     """
-    from ncgopt import pipeline
+    from ncgopt.runtime import Worker
 
+    chosen = settings or Settings()
     target = None if output is None else Path(output)
-    return pipeline.optimize(model, settings or Settings(), output=target, in_place=in_place, progress=progress)
+    with Worker() as worker:
+        # The child gets ready while we import and load. Without verification most models need none.
+        if chosen.verify:
+            worker.start("onnxruntime")
+        from ncgopt import pipeline
+
+        return pipeline.optimize(model, chosen, output=target, in_place=in_place, progress=progress, worker=worker)
 
 
 def verify(original: str | Path, result: str | Path, settings: VerifySettings | None = None) -> Verification:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
 
 import onnx
 import onnx_ir as ir
@@ -17,7 +16,6 @@ from ncgopt.facts.declared import contradictions
 from ncgopt.model import Contract, load, stats
 from ncgopt.model.ondisk import FileTensor
 from ncgopt.report import Contradiction, ModelStats, Repair
-from ncgopt.runtime import Worker, WorkerDied
 
 
 @dataclass(frozen=True)
@@ -135,27 +133,6 @@ def inspect(path: Path, bind: Mapping[str, int], *, trust_links: bool = False, w
         facts=coverage(model) if with_facts else None,
         contradictions=tuple(contradictions(model)) if with_facts else (),
     )
-
-
-def complaints(path: Path, worker: Worker) -> list[str]:
-    """What ONNX's own checker says against the model at `path`, shape inference included; often nothing.
-
-    The checker is native code that looks at data from strangers, so it runs in the child process.
-    """
-    try:
-        return worker.call("ncgopt.inspect:check_file", path)
-    except WorkerDied as death:
-        return [f"ONNX's checker crashed: {death.what}"]
-
-
-def check_file(path: Path) -> list[str]:
-    """The part of `complaints` that runs in the child process."""
-    check = cast(Any, onnx.checker).check_model  # typed with a bare PathLike
-    try:
-        check(str(path), full_check=True)
-    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError, RuntimeError) as error:
-        return [" ".join(str(error).split())]
-    return []
 
 
 def _port(message: bytes, *, has_default: bool) -> Port:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +14,7 @@ from ncgopt.facts.folding import foldable_nodes
 from ncgopt.facts.marks import take_notes
 from ncgopt.facts.nesting import graphs_within
 from ncgopt.passes._growth import freed_bytes, stored_bytes
+from ncgopt.passes._moves import moved
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.removal import remove_dead, remove_node
@@ -120,7 +120,7 @@ def _components(nodes: Region) -> list[Region]:
 
 def _evaluate(model: ir.Model, graph: ir.Graph, regions: list[Region], session: Session) -> dict[ir.Value, Array]:
     """What all regions compute, in one session; where that fails, region by region, then node by node."""
-    known = _moved(n for region in regions for n in region)
+    known = moved(n for region in regions for n in region)
     rest = [n for region in regions for n in region if n.outputs[0] not in known]
     if not rest:
         return known
@@ -131,22 +131,6 @@ def _evaluate(model: ir.Model, graph: ir.Graph, regions: list[Region], session: 
             return _evaluate_singly(model, graph, regions[0], session)
     for region in regions:
         known.update(_evaluate(model, graph, [region], session))
-    return known
-
-
-def _moved(nodes: Iterable[ir.Node]) -> dict[ir.Value, Array]:
-    """What nodes compute that only move data, which takes no runtime and no copy of whole weights."""
-    known: dict[ir.Value, Array] = {}
-    for node in nodes:
-        source = node.inputs[0]
-        array = known.get(source) if source in known else facts.constant(source)
-        if source is None or array is None or node.domain:
-            continue
-        if node.op_type == "Identity":
-            known[node.outputs[0]] = array
-        elif node.op_type == "Transpose":
-            permutation = facts.ints_attribute(node, "perm")
-            known[node.outputs[0]] = np.transpose(array, permutation)
     return known
 
 

@@ -7,7 +7,6 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ncgopt import model as models
-from ncgopt import opset
 from ncgopt.errors import UnsoundRewrite
 from ncgopt.facts.declared import contradictions
 from ncgopt.pipeline.bind import bind_dimensions
@@ -70,6 +69,7 @@ class Attempt:
 
     def _upgrade(self, version: int) -> None:
         """First of all, and no rewrite: bisection finds fault with rewrites only, whatever the operator set."""
+        from ncgopt import opset  # not needed where the operator set stays
 
         def runs(opset_version: int, ir_version: int) -> bool:
             return self._session.worker.call("ncgopt.runtime.opsets:accepts", opset_version, ir_version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import tempfile
@@ -26,6 +27,7 @@ def optimize(
     output: Path | None = None,
     in_place: bool = False,
     progress: Progress | None = None,
+    worker: Worker | None = None,
 ) -> Report:
     """Rewrite the model at `model`, prove that it computes the same, and write it.
 
@@ -35,6 +37,7 @@ def optimize(
         output: where to write; `MODEL.opt.onnx` beside the input by default.
         in_place: replace the input instead.
         progress: called with one line whenever something begins.
+        worker: a child process to use, which stays the caller's; one of our own without it.
 
     Raises:
         NcgoptError: see `ncgopt.errors`. Nothing was written; `error.report` says how far it came,
@@ -45,8 +48,9 @@ def optimize(
     job = _Job(source, target, settings, progress or (lambda _: None), in_place=in_place)
     start = time.perf_counter()
     try:
-        with Worker() as job.worker, tempfile.TemporaryDirectory(prefix="ncgopt-") as folder:
-            job.worker.start()
+        with contextlib.ExitStack() as stack:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ncgopt-"))
+            job.worker = worker if worker is not None else stack.enter_context(Worker())
             return job.run(Path(folder))
     except NcgoptError as error:
         if job.report is not None:

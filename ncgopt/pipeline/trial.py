@@ -14,7 +14,6 @@ from ncgopt.report import Report, Verification
 from ncgopt.rewrite.avoided import Avoided
 from ncgopt.runtime import Worker
 from ncgopt.settings import Settings, VerifySettings
-from ncgopt.verify import verify
 
 _ORIGINAL, _LOSSY, _UPGRADED, _RESULT = "original.onnx", "lossy.onnx", "upgraded.onnx", "result.onnx"
 _NOTHING = Avoided()
@@ -130,6 +129,8 @@ class Trials:
         return self.settings.verify and self.settings.trust_links
 
     def _compare(self, reference: Path, result: Path) -> Verification:
+        from ncgopt.verify import verify  # not needed where nothing is verified
+
         return verify(reference, result, self.verify_settings, worker=self.worker)
 
     @property

@@ -1,6 +1,6 @@
 """Running models in a child process, so that a native crash never takes the user's process down."""
 
-from ncgopt.runtime.evaluate import CannotEvaluate
+from ncgopt.runtime.failures import CannotEvaluate
 from ncgopt.runtime.process import Worker, WorkerDied
 from ncgopt.runtime.simplifier import SimplifierFailed
 

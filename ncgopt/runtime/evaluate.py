@@ -7,16 +7,11 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx.reference import ReferenceEvaluator
 
-from ncgopt.errors import NcgoptError
+from ncgopt.runtime.failures import CannotEvaluate
 from ncgopt.runtime.session import Array, OrtError, Value, open_session
 
 _NO_KERNEL = ("NOT_IMPLEMENTED", "UNSUPPORTED_TYPE")
-
-
-class CannotEvaluate(NcgoptError):
-    """Neither ONNX Runtime nor the reference implementation computes this model."""
 
 
 def evaluate(model: bytes, feeds: Mapping[str, Array]) -> list[Value]:
@@ -39,6 +34,8 @@ def evaluate(model: bytes, feeds: Mapping[str, Array]) -> list[Value]:
 
 
 def _by_reference(model: bytes, feeds: Mapping[str, Array]) -> list[Value]:
+    from onnx.reference import ReferenceEvaluator  # takes a third as long to import as all of onnx, and is rarely used
+
     proto = onnx.load_model_from_string(model)
     try:
         evaluator: Any = ReferenceEvaluator(proto)

@@ -12,8 +12,9 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
-from typing import IO, Any, BinaryIO, Self, cast
+from typing import IO, Any, BinaryIO, Self, TypeVar, cast
 
 from ncgopt.errors import NcgoptError, Unavailable
 from ncgopt.runtime import channel
@@ -21,8 +22,9 @@ from ncgopt.runtime.worker import PICKLE_PROTOCOL
 
 # The child gets our sys.path as arguments instead of `-m` or PYTHONPATH: it then finds the same
 # ncgopt that we are, and a file `onnx.py` in the current folder is not imported by accident (-P).
-_BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from ncgopt.runtime.worker import main; main()"
+_BOOTSTRAP = "import sys; sys.path[:] = sys.argv[1:]; from ncgopt.runtime.worker import main; main({!r})"
 _TAIL_BYTES = 4000
+_T = TypeVar("_T")
 _POLL_SECONDS = 0.25  # on Windows a longer wait for a queue cannot be interrupted with Ctrl-C
 
 
@@ -75,10 +77,14 @@ class Worker:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self.close()
 
-    def start(self) -> None:
-        """Start the child now, without waiting for it, so that its start-up overlaps other work."""
+    def start(self, ahead: str = "") -> None:
+        """Start the child now, without waiting for it, so that its start-up overlaps other work.
+
+        Args:
+            ahead: a module that it imports at once, for the same reason.
+        """
         if self._child is None:
-            self._child = _Child()
+            self._child = _Child(ahead)
 
     def close(self) -> None:
         """End the child; it answers the next call again, in a new process."""
@@ -99,16 +105,30 @@ class Worker:
             Exception: whatever the function raised, if it is a built-in or an exception of this
                 library; `RemoteError` with its text otherwise. The child's traceback is its note.
         """
+        return self.begin(function, *args)(timeout)
+
+    def begin(self, function: str, *args: Any) -> Callable[[float | None], Any]:
+        """Send a call and return at once; what is returned waits for the result, as `call` does, given its time limit.
+
+        To be called before the next call is made.
+        """
         request = pickle.dumps((function, args), PICKLE_PROTOCOL)
         self.start()
         child = self._child
         assert child is not None
+        self._guarded(child, lambda: child.send(request))
+        return lambda timeout: self._result(self._guarded(child, lambda: child.receive(timeout)))
+
+    def _guarded(self, child: _Child, act: Callable[[], _T]) -> _T:
+        """What `act` gives; a child with which anything goes wrong is no use any more."""
         try:
-            reply = child.ask(request, timeout)
+            return act()
         except BaseException:
             self._child = None
             child.kill()
             raise
+
+    def _result(self, reply: tuple[Any, ...]) -> Any:
         if reply[0] == "result":
             return reply[1]
         error: BaseException = reply[1]
@@ -119,11 +139,11 @@ class Worker:
 class _Child:
     """One process, from its start to its end."""
 
-    def __init__(self) -> None:
+    def __init__(self, ahead: str) -> None:
         if not sys.executable:
             raise Unavailable("cannot start a child process: this Python does not know its own executable")
         self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        command = [sys.executable, "-P", "-c", _BOOTSTRAP, *sys.path]
+        command = [sys.executable, "-P", "-c", _BOOTSTRAP.format(ahead), *sys.path]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._printed, bufsize=-1
         )
@@ -132,12 +152,14 @@ class _Child:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def ask(self, request: bytes, timeout: float | None) -> tuple[Any, ...]:
-        deadline = None if timeout is None else time.monotonic() + timeout
+    def send(self, request: bytes) -> None:
         try:
             channel.send(cast(BinaryIO, self._process.stdin), request)
         except OSError:
             raise self._death() from None
+
+    def receive(self, timeout: float | None) -> tuple[Any, ...]:
+        deadline = None if timeout is None else time.monotonic() + timeout
         while True:
             left = _POLL_SECONDS if deadline is None else min(_POLL_SECONDS, deadline - time.monotonic())
             try:
@@ -159,9 +181,8 @@ class _Child:
         """Let it end by itself (its input ends); kill it where that takes longer than a moment."""
         with contextlib.suppress(OSError):  # a dead child's pipe cannot be flushed
             cast(BinaryIO, self._process.stdin).close()
-        try:
-            self._process.wait(1.0)
-        except subprocess.TimeoutExpired:
+        self._reader.join(1.0)  # it ends with the child's output; waiting for a process with a time limit is polling
+        if self._reader.is_alive():
             self._process.kill()
         self._release()
 

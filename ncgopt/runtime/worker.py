@@ -7,6 +7,7 @@ at a temporary file: whatever native code prints can then neither corrupt the pi
 
 from __future__ import annotations
 
+import contextlib
 import faulthandler
 import importlib
 import os
@@ -19,6 +20,7 @@ import traceback
 from collections.abc import Callable
 from typing import Any, BinaryIO
 
+from ncgopt.deferred import defer_unused
 from ncgopt.runtime import channel
 from ncgopt.runtime.stage import listen
 
@@ -29,14 +31,23 @@ class RemoteError(RuntimeError):
     """An exception of a type that the parent may not be able to import, as text."""
 
 
-def main() -> None:
-    """Serve requests until the parent closes the pipe or dies."""
+def main(ahead: str = "") -> None:
+    """Serve requests until the parent closes the pipe or dies.
+
+    Args:
+        ahead: a module to import before the first request comes; where that fails, the request that needs
+            it says so.
+    """
     requests, replies = _private_pipe()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     faulthandler.enable(sys.stderr)
     listen(lambda doing: channel.send(replies, pickle.dumps(("stage", doing), PICKLE_PROTOCOL)))
     incoming: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests, incoming), daemon=True).start()
+    defer_unused()
+    if ahead:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(ahead)
     while True:
         channel.send(replies, answer(incoming.get()))
 

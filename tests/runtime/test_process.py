@@ -140,3 +140,18 @@ def test_unpicklable_arguments_leave_the_child_alive(worker):
     with pytest.raises((AttributeError, pickle.PicklingError), match="lambda"):
         worker.call(f"{HERE}:twice", lambda: None)
     assert worker.call("os:getpid") == before
+
+
+def test_a_call_can_be_begun_and_waited_for_later():
+    with Worker() as worker:
+        result = worker.begin("operator:add", 1, 2)
+        assert result(None) == 3
+        assert worker.call("operator:add", 3, 4) == 7
+
+
+def test_a_module_can_be_imported_ahead_and_need_not_exist():
+    for module in ("json", "no_such_module"):
+        with Worker() as worker:
+            worker.start(module)
+            assert worker.call("operator:contains", ["json"], "json")
+            assert worker.call("operator:add", 1, 1) == 2
