@@ -40,6 +40,11 @@ def is_deterministic(node: ir.Node) -> bool:
     return all(is_deterministic(inner) for graph in _graphs(node) for inner in graph)
 
 
+def is_updating(node: ir.Node) -> bool:
+    """Whether a runtime may write into what the node reads: running statistics of a layer in training."""
+    return node.domain == "" and node.op_type == "BatchNormalization" and not _at_inference(node)
+
+
 def _at_inference(node: ir.Node) -> bool:
     if node.op_type == "BatchNormalization":
         return (node.version or 1) < 14 or attributes.int_attribute(node, "training_mode") == 0

@@ -12,6 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.facts.determinism import is_updating
 from ncgopt.facts.marks import mark_of
 from ncgopt.facts.nesting import graphs_within
 from ncgopt.passes.base import Pass
@@ -26,7 +27,9 @@ _DIGEST, _TRANSPOSED_DIGEST = "ncgopt.digest", "ncgopt.digest.transposed"
 class ShareInitializers(Pass):
     """Let initializers with the same bytes, shape and type be one; also across subgraphs.
 
-    Bytes are compared, so 0.0 and -0.0, and NaNs with other payloads, stay apart.
+    Bytes are compared, so 0.0 and -0.0, and NaNs with other payloads, stay apart. So do the inputs of a
+    BatchNormalization that trains: ONNX Runtime writes the new mean and variance over the old ones, where
+    these are initializers, and whatever shares them is then read changed.
     """
 
     name = "share-initializers"
@@ -50,7 +53,8 @@ def shareable(model: ir.Model) -> Iterator[ir.Value]:
             tensor = value.const_value
             plain = not (value.is_graph_input() or value.is_graph_output() or facts.is_kept(value))
             if plain and tensor is not None and tensor.dtype != ir.DataType.STRING and value.uses():
-                yield value
+                if not any(is_updating(use.node) for use in value.uses()):
+                    yield value
 
 
 def _groups(model: ir.Model) -> Iterator[tuple[ir.Value, list[ir.Value]]]:

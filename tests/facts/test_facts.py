@@ -90,6 +90,17 @@ def test_what_calls_disagree_on_is_unknown_in_a_function():
     assert facts.dtype(values["q"]) is None
 
 
+def test_a_function_that_is_given_its_own_result_is_no_endless_question():
+    values = load(
+        HEAD
+        + """g (float[2, N] x) => (float[2, N] y, float[2, N] w) { z = local.f(x)  y = local.f(z)  w = Neg(z) }
+        <domain: "local", opset_import: ["" : 21]> f (p) => (q) { r = Exp(p)  q = Neg(r) }"""
+    )
+    for name in ("z", "w", "y", "q"):
+        assert facts.dtype(values[name]) in (None, ir.DataType.FLOAT)
+        assert facts.shape(values[name]) in (None, (2, "N"))
+
+
 def test_what_a_loop_changes_is_unknown_inside_and_outside():
     values = load(
         HEAD

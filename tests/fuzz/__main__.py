@@ -37,7 +37,10 @@ def try_all(seed: int, indices: Iterable[int], jobs: int) -> list[Result]:
                     index = next(queue, None)
                 if index is None:
                     return
-                results.append(_try_one(seed, index, worker))
+                result = _try_one(seed, index, worker)
+                results.append(result)
+                for failure in result.failures:
+                    print(f"{index} {failure.kind}, {failure.target}: {failure.detail}", file=sys.stderr, flush=True)
                 if len(results) % 500 == 0:
                     print(f"{len(results)} models", file=sys.stderr, flush=True)
 
@@ -53,7 +56,12 @@ def _try_one(seed: int, index: int, worker: Worker) -> Result:
     try:
         return worker.call("fuzz.trial:try_index", seed, index, timeout=_SECONDS)
     except WorkerDied as died:
-        return Result(index, failures=[Failure("crash", "onnx", f"of the whole process: {died}")])
+        crash = Failure("crash", "onnx", f"of the whole process: {died}")
+    try:
+        worker.call("fuzz.trial:run_original", seed, index, timeout=_SECONDS)
+    except WorkerDied:
+        return Result(index, skipped="the runtime crashes on the original")
+    return Result(index, failures=[crash])
 
 
 def save_failures(seed: int, results: list[Result], folder: Path, limit: int) -> list[str]:

@@ -96,9 +96,9 @@ def generate(seed: int, index: int, only: str = "") -> Draft:
     names = [only] if only else list(subjects())
     first = pick(rng, subjects()[names[index % len(names)]])
     draft = _begin(first, rng)
-    for _ in range(int(rng.integers(0, 4))):
-        _grow(draft)
     for _ in range(int(rng.integers(0, 6))):
+        _grow(draft)
+    for _ in range(int(rng.integers(0, 8))):
         mutation = pick(rng, MUTATIONS)
         draft.attempt(mutation.__name__, mutation)
     for _ in range(int(rng.integers(0, 2))):

@@ -72,7 +72,7 @@ def reshape_constant(model: onnx.ModelProto, rng: np.random.Generator, values: V
 def constant_elsewhere(model: onnx.ModelProto, rng: np.random.Generator, values: Values) -> bool:
     """An initializer becomes a node, an input with a default, or an input."""
     tensor = _initializer(model, rng)
-    if tensor is None:
+    if tensor is None or any(v.name == tensor.name for v in model.graph.input):
         return False
     choice = int(rng.integers(3))
     if choice == 0:

@@ -64,6 +64,16 @@ def try_index(seed: int, index: int, only: str = "", guard: tuple[str, str] | No
         return try_draft(draft, index)
 
 
+def run_original(seed: int, index: int) -> None:
+    """All that `try_index` does before ncgopt has a part in it: some models crash ONNX Runtime as they are."""
+    try:
+        draft = generate(seed, index)
+    except NoModel:
+        return
+    for case in feeds_of(draft.model, draft.sizes, draft.kind, index):
+        _answer(draft.model, case)
+
+
 def try_draft(draft: Draft, index: int) -> Result:
     """Optimize and compare for both targets."""
     result = Result(index, len(draft.model.graph.node), story=draft.story)
@@ -138,7 +148,12 @@ def examine(
         return Failure("interface", target, optimized.broken[0])
     if is_standard(model) and is_standard(optimized.model) and is_valid(model) and not is_valid(optimized.model):
         return Failure("invalid", target, "the checker refuses the result")
-    return _compared(model, optimized, target, answers, result) or _unstable(optimized, target)
+    failure = _compared(model, optimized, target, answers, result)
+    if (
+        failure is None and target == TARGETS[result.index % len(TARGETS)]
+    ):  # one of them, as it costs as much as the first
+        failure = _unstable(optimized, target)
+    return failure
 
 
 def _compared(

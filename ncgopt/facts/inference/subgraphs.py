@@ -94,6 +94,9 @@ def _owner(graph: ir.Graph) -> ir.Node | None:
 
 def _derive_parameters(graph: ir.Graph, ask: Ask) -> None:
     calls = cast("list[ir.Node]", mark_of(graph, _CALLS) or [])
+    # What is passed to one call may come from another, f(f(x)): then the answer needs itself, and nothing is known.
+    for parameter in graph.inputs:
+        memory.store(parameter, UNKNOWN)
     for index, parameter in enumerate(graph.inputs):
         given = [call.inputs[index] if index < len(call.inputs) else None for call in calls]
         types = [ask(v) if v is not None else UNKNOWN for v in given]
