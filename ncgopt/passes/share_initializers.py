@@ -52,9 +52,10 @@ def shareable(model: ir.Model) -> Iterator[ir.Value]:
         for value in graph.initializers.values():
             tensor = value.const_value
             plain = not (value.is_graph_input() or value.is_graph_output() or facts.is_kept(value))
-            if plain and tensor is not None and tensor.dtype != ir.DataType.STRING and value.uses():
-                if not any(is_updating(use.node) for use in value.uses()):
-                    yield value
+            if not plain or tensor is None or tensor.dtype == ir.DataType.STRING or not value.uses():
+                continue
+            if not any(is_updating(use.node) for use in value.uses()):
+                yield value
 
 
 def _groups(model: ir.Model) -> Iterator[tuple[ir.Value, list[ir.Value]]]:
