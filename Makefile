@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROJECT := pyproject.toml setup.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format docs models rule conformance fuzz clean
+.PHONY: help demo test lint format docs models rule conformance fuzz sabotage clean
 
 help:
 	@echo "make demo                        install, then optimize the sample models"
@@ -27,6 +27,7 @@ help:
 	@echo "make rule NAME= SUBJECT= ROOT=   start a new rewrite rule"
 	@echo "make conformance                 optimize every case of onnx's backend test suite, compare with its outputs"
 	@echo "make fuzz N=10000 SEED=0         optimize random models grown from the case files, compare"
+	@echo "make sabotage                    leave out every guard once; the cases or random models must notice"
 	@echo "make clean                       remove .venv, build/ and caches"
 
 # An environment that is missing, broken or too old is made anew; a good one is kept.
@@ -92,6 +93,9 @@ conformance: $(VENV)/.installed-dev
 fuzz: $(VENV)/.installed-dev
 	cd tests && $(abspath $(BIN))/python -m fuzz --jobs $(JOBS) --count $(N) --seed $(SEED) --save $(abspath build)/fuzz \
 	  $(if $(ONLY),--only $(ONLY))
+
+sabotage: $(VENV)/.installed-dev
+	cd tests && $(abspath $(BIN))/python -m sabotage --jobs $(JOBS) --json $(abspath build)/sabotage.json
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis *.egg-info

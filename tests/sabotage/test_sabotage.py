@@ -1,0 +1,37 @@
+"""Sabotage itself: what is left out is really gone, is noticed, and comes back."""
+
+from __future__ import annotations
+
+import pytest
+from sabotage.__main__ import summary
+from sabotage.conditions import all_conditions, survives
+from sabotage.guards import Guard, Noticed, all_guards, leave_out
+
+from ncgopt.rules import RULES
+
+
+def test_every_guard_of_every_rule_has_its_turn():
+    assert len(all_guards()) == sum(len(rule.requires) for rule in RULES)
+
+
+def test_a_missing_guard_is_noticed_by_its_case_and_then_put_back():
+    guard = Guard("eliminate-add-zero", "neutral-zero")
+    before = next(rule for rule in RULES if rule.name == guard.rule).requires
+    found = leave_out(guard, 0, 0)
+    assert "differs" in found.cases
+    assert not found.survived
+    assert next(rule for rule in RULES if rule.name == guard.rule).requires == before
+
+
+def test_what_nobody_notices_is_named():
+    text = summary([Noticed("a-rule", "a-guard", ("nothing",), 0, ""), Noticed("b", "c", ("differs",), 3, "crash: x")])
+    assert text.splitlines()[0].endswith("noticed by cases 1, by random models 1, by nobody 1")
+    assert "SURVIVED a-rule, a-guard" in text
+
+
+@pytest.mark.parametrize("text", ["bounds.high.number >= greatest", "bounds.low.number <= least"])
+def test_a_condition_that_cases_show_does_not_survive(text: str):
+    mine = [c for c in all_conditions() if c.rule == "eliminate-noop-clip" and c.text == text]
+    assert len(mine) == 1 or not mine
+    for condition in mine:
+        assert survives(condition, 0, 0) is None
