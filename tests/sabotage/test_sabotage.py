@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
+
+from ncgopt.rules import RULES
 from sabotage.__main__ import summary
 from sabotage.conditions import all_conditions, survives
 from sabotage.guards import Guard, Noticed, all_guards, leave_out
-
-from ncgopt.rules import RULES
 
 
 def test_every_guard_of_every_rule_has_its_turn():
