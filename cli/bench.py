@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 @click.option("--threads", type=click.IntRange(min=1), default=1, help="Intra-op threads of each session (1).")
 @click.option("--rounds", type=click.IntRange(min=1), help="Runs per model; chosen for about 5 seconds without it.")
 @options.verification
+@options.limits
 @options.bind("Size of a symbolic dimension; pin what matters, the search takes small sizes.")
 @options.FORMAT
 @options.volume

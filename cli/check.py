@@ -29,8 +29,8 @@ class Finding:
 
     Attributes:
         kind: `invalid` (no runtime accepts it), `checker` (the ONNX checker objects), `repair` (ONNX
-            Runtime tolerates what the standard forbids), `contradiction` (a declared type or shape is wrong)
-            or `rewrite` (`optimize` would change it).
+            Runtime tolerates what the standard forbids), `contradiction` (a declared type or shape is wrong),
+            `rolled-back` (a rule or pass failed on it) or `rewrite` (`optimize` would change it).
         name: the pass, rule or repair, or the value; empty for the other kinds.
         count: how often.
         message: one line; where it occurs for the first time.
@@ -54,6 +54,7 @@ class Checked:
 @click.command("check")
 @click.argument("models", nargs=-1, required=True, type=options.PATH, metavar="MODEL...")
 @options.selection
+@options.limits
 @click.option("--cache/--no-cache", default=True, help="Use what earlier runs found, and note what this one finds.")
 @options.FORMAT
 @options.volume
@@ -108,7 +109,7 @@ def _findings(path: Path, settings: Settings) -> tuple[list[Finding], bool]:
     """The findings, and whether no other file holds part of the model."""
     from ncgopt.runtime import Worker
 
-    with Worker() as worker:
+    with Worker(memory=settings.memory_limit) as worker:
         # The checker runs while we import the rest, load and rewrite.
         complaints = worker.begin("ncgopt.runtime.checker:check_file", path)
         from ncgopt import pipeline
@@ -139,6 +140,7 @@ def _from_report(report: Report) -> list[Finding]:
         Finding("contradiction", one.value, 1, f"declared as {one.declared}, and is {one.proven}")
         for one in report.contradictions
     ]
+    found += [Finding("rolled-back", one.source, 1, one.reason) for one in report.rolled_back]
     rewrites = Counter(rewrite.source for rewrite in report.rewrites)
     first_rewrite = {rewrite.source: rewrite.where for rewrite in reversed(report.rewrites)}
     return found + [Finding("rewrite", name, count, first_rewrite[name]) for name, count in rewrites.items()]

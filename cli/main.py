@@ -71,7 +71,7 @@ def main() -> None:
     \b
     Exit codes: 0 done, 1 findings (check), 2 model invalid, 3 verification failed,
     4 unsound rewrite, 5 inconclusive, 6 gate not met, 64 usage, 66 input unreadable,
-    69 something is not installed, 70 a bug of ncgopt, 73 cannot write, 130 interrupted.
+    69 something is not installed, 70 a bug of ncgopt, 71 out of time or memory, 73 cannot write, 130 interrupted.
     """  # noqa: D301 - click wants the backspace itself, which keeps the lines as they are
 
 
@@ -86,13 +86,18 @@ def _usage_message(error: click.UsageError) -> str:
     return f"{error.format_message().rstrip('.')} (see `{where} --help`)"
 
 
-def invoke(arguments: Sequence[str]) -> int:
-    """Run one command line and return its exit code; every exception is turned into one line."""
+def invoke(arguments: Sequence[str], *, supervised: bool = False) -> int:
+    """Run one command line and return its exit code; every exception is turned into one line.
+
+    Args:
+        arguments: without the program's name.
+        supervised: whether the command may do its work in a child process that can be ended from here.
+    """
     debug = "--debug" in arguments
     # --debug is valid anywhere on the line: who needs it just saw an error and appends it.
     arguments = [argument for argument in arguments if argument != "--debug"]
     try:
-        result: object = main.main(arguments, prog_name="ncgopt", standalone_mode=False)
+        result: object = main.main(arguments, prog_name="ncgopt", standalone_mode=False, obj=supervised)
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):
         # The reader (`| head`) left (click itself turns that into SystemExit); nobody is there to be
@@ -136,4 +141,4 @@ def _code_of(error: BaseException) -> int:
 def run() -> None:
     """Console script `ncgopt`."""
     defer_unused()
-    sys.exit(invoke(sys.argv[1:]))
+    sys.exit(invoke(sys.argv[1:], supervised=True))

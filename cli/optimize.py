@@ -47,6 +47,7 @@ class _Run:
 @click.option("--verify/--no-verify", "verify", default=None, help="Compare with the original first (default).")
 @click.option("--allow-unverified", is_flag=True, default=None, help="Write even if the original cannot be run.")
 @options.verification
+@options.limits
 @click.option(
     "--verify-bind",
     multiple=True,
@@ -132,11 +133,24 @@ def _with_own_options(settings: Settings, given: dict[str, Any]) -> Settings:
 
 def _optimize_all(models: Sequence[Path], run: _Run, settings: Settings, reports: list[Report]) -> int:
     """All models, one after the other; one that fails does not stop the others. The first code wins."""
+    if not click.get_current_context().obj:
+        from ncgopt import pipeline
+
+        return _one_by_one(models, run, settings, reports, pipeline.optimize)
+    from ncgopt.runtime.supervised import Supervised
+
+    with Supervised(settings.memory_limit) as supervised:
+        return _one_by_one(models, run, settings, reports, supervised.optimize)
+
+
+def _one_by_one(
+    models: Sequence[Path], run: _Run, settings: Settings, reports: list[Report], optimize: Callable[..., Report]
+) -> int:
     code: int = ExitCode.DONE
     for path in models:
         try:
             with render.progress(verbose=run.verbose, quiet=run.quiet) as say:
-                report = _optimize(path, run, settings, say)
+                report = optimize(path, settings, output=run.output, in_place=run.in_place, progress=say)
         except NcgoptError as error:
             found = getattr(error, "report", None)
             if found is not None:
@@ -151,12 +165,6 @@ def _optimize_all(models: Sequence[Path], run: _Run, settings: Settings, reports
         if not run.quiet:
             outcome.show(render.screen(err=run.report_to_stdout), report, run.verbose, refusals=run.refusals)
     return code
-
-
-def _optimize(path: Path, run: _Run, settings: Settings, say: Callable[[str], None]) -> Report:
-    from ncgopt import pipeline
-
-    return pipeline.optimize(path, settings, output=run.output, in_place=run.in_place, progress=say)
 
 
 def _write_failed_report(run: _Run, reports: Sequence[Report]) -> None:

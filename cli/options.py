@@ -94,11 +94,29 @@ def verification(command: _Command) -> _Command:
         click.option("--custom-ops", multiple=True, type=PATH, metavar="LIB", help="Library of custom operators."),
         click.option("--provider", multiple=True, metavar="NAME", help="Execution provider, in order of preference."),
         click.option("--seed", type=int, help="Seed of the generated inputs (0)."),
-        click.option("--timeout", type=float, metavar="SECONDS", help="Give the comparison up after this time."),
         click.option(
             "--verify-mode",
             type=click.Choice(["auto", "whole", "window"]),
             help="Run the models whole, or piece by piece in bounded memory; auto: as memory allows.",
+        ),
+    )
+
+
+def limits(command: _Command) -> _Command:
+    """What the processes may take that execute a model or rewrite it."""
+    return _all(
+        command,
+        click.option(
+            "--timeout",
+            type=click.FloatRange(0, min_open=True),
+            metavar="SECONDS",
+            help="Time for the comparison (1800), and for any one pass (600); one that takes longer is left out.",
+        ),
+        click.option(
+            "--memory-limit",
+            callback=values.size,
+            metavar="SIZE",
+            help="Memory that each child process may take, as in 4GB (three quarters of what the machine has).",
         ),
     )
 
@@ -127,9 +145,8 @@ def choose(given: Mapping[str, Any]) -> Chosen:
 
     found = configuration.load(given.get("config"))
     base = found.settings
-    changes: dict[str, Any] = {
-        name: given[name] for name in ("preset", "passes", "exact", "trust_links") if given.get(name) is not None
-    }
+    names = ("preset", "passes", "exact", "trust_links", "timeout", "memory_limit")
+    changes: dict[str, Any] = {name: given[name] for name in names if given.get(name) is not None}
     if given.get("target") is not None:
         changes["target"] = Target(given["target"])
     changes["skip"] = (*base.skip, *given.get("skip", ()))
@@ -143,7 +160,8 @@ def choose(given: Mapping[str, Any]) -> Chosen:
 def verify_settings(given: Mapping[str, Any], base: VerifySettings | None = None) -> VerifySettings:
     """How to compare, from the options of `verification` and `verify_bind`; files are checked to exist."""
     base = base or VerifySettings()
-    changes: dict[str, Any] = {name: given[name] for name in ("seed", "timeout") if given.get(name) is not None}
+    names = ("seed", "timeout", "memory_limit")
+    changes: dict[str, Any] = {name: given[name] for name in names if given.get(name) is not None}
     if given.get("verify_mode") is not None:
         changes["mode"] = given["verify_mode"]
     if given.get("provider"):

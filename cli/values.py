@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import click
 
+from ncgopt.bytesize import ByteSize, parse_size
+
 
 def names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...] | None:
     """`a,b,c` as a tuple; an empty list is a mistake, `--preset none` is how to say it."""
@@ -27,6 +29,14 @@ def bindings(ctx: click.Context, param: click.Parameter, values: Sequence[str]) 
             raise click.BadParameter(f"{value!r} is not NAME=N with a whole number N", ctx, param)
         found[name.strip()] = int(size)
     return found
+
+
+def size(ctx: click.Context, param: click.Parameter, value: str | None) -> ByteSize | None:
+    """`4GB`, `512MiB` or a plain number of bytes."""
+    try:
+        return None if value is None else parse_size(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), ctx, param) from None
 
 
 def pass_options(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, dict[str, object]]:

@@ -26,6 +26,7 @@ _CODES = {
 @click.argument("original", type=options.PATH)
 @click.argument("result", type=options.PATH)
 @options.verification
+@options.limits
 @options.bind("Size of a symbolic dimension; others are varied.")
 @options.FORMAT
 @options.volume

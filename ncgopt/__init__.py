@@ -49,7 +49,7 @@ def optimize(
 
     chosen = settings or Settings()
     target = None if output is None else Path(output)
-    with Worker() as worker:
+    with Worker(memory=chosen.memory_limit) as worker:
         # The child gets ready while we import and load. Without verification most models need none.
         if chosen.verify:
             worker.start("onnxruntime")

@@ -23,6 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from ncgopt.bytesize import ByteSize, parse_size
 from ncgopt.errors import InputUnreadable, Usage
 from ncgopt.settings import Settings
 
@@ -158,6 +159,8 @@ class _Reader:
         return value
 
     def _scalar(self, hint: Any, value: object, where: str) -> object:
+        if hint is ByteSize:
+            return self._size(value, where)
         # bool is a subclass of int in Python, but `draws = true` is a mistake.
         if hint is object or (type(value) is hint):
             return value
@@ -167,6 +170,12 @@ class _Reader:
             return self.path.absolute().parent / Path(value).expanduser()
         names = {bool: "true or false", int: "a whole number", float: "a number", str: "a string", Path: "a path"}
         raise self._wrong(where, names[hint], value)
+
+    def _size(self, value: object, where: str) -> ByteSize:
+        try:
+            return parse_size(str(value) if type(value) in (int, str) else "")
+        except ValueError:
+            raise self._wrong(where, "a size such as 4GB", value) from None
 
     def _wrong(self, where: str, wanted: str, value: object) -> Usage:
         return Usage(f"{self.path}: {where or 'ncgopt'!s} must be {wanted}, not {value!r}")

@@ -27,6 +27,7 @@ class ExitCode(IntEnum):
     INPUT_UNREADABLE = 66
     UNAVAILABLE = 69
     BUG = 70
+    OUT_OF_RESOURCES = 71
     CANNOT_WRITE = 73
     INTERRUPTED = 130
 
@@ -98,6 +99,12 @@ class Unavailable(NcgoptError):
     """Something that this request needs is not installed; the message says how to get it."""
 
     exit_code = ExitCode.UNAVAILABLE
+
+
+class OutOfResources(NcgoptError):
+    """The work ran out of time or memory, or crashed natively, outside of anything that could be left out."""
+
+    exit_code = ExitCode.OUT_OF_RESOURCES
 
 
 class CannotWrite(NcgoptError):

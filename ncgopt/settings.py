@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from ncgopt.bytesize import ByteSize
+
 
 class Target(enum.Enum):
     """Which operators a rewritten model may use.
@@ -40,6 +42,8 @@ class VerifySettings:
         mode: `whole` runs both models; `window` runs pieces of them, in bounded memory; `auto` does that
             where the whole would not fit.
         piece_bytes: bytes of weights that a piece may have in mode `window`; a single node may have more.
+        memory_limit: bytes that the child process may hold in which models run; None for three quarters of
+            the machine's memory. `Settings.memory_limit` takes its place in `optimize`.
     """
 
     feeds: tuple[Path, ...] = ()
@@ -51,6 +55,7 @@ class VerifySettings:
     timeout: float = 1800.0
     mode: VerifyMode = "auto"
     piece_bytes: int = 128 << 20
+    memory_limit: ByteSize | None = None
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,11 @@ class Settings:
         external_data: where weights go; `auto` follows the input.
         trust_links: accept external data behind links that leave the model's folder.
         dry_run: do everything but write.
-        strict: fail where verification does, instead of leaving out the rewrite at fault.
+        strict: fail where verification does, instead of leaving out the rewrite at fault; and where a rule or
+            pass does not come to its end, instead of leaving it out.
+        timeout: seconds that one pass may take; one that takes longer is left out. The comparison has its
+            own, `verification.timeout`.
+        memory_limit: bytes that each child process may hold; None for three quarters of the machine's memory.
     """
 
     preset: str = "default"
@@ -94,3 +103,5 @@ class Settings:
     trust_links: bool = False
     dry_run: bool = False
     strict: bool = False
+    timeout: float = 600.0
+    memory_limit: ByteSize | None = None

@@ -97,7 +97,7 @@ def compare_latency(
     for path in models:
         load(path)  # tells a damaged file from a model that ONNX Runtime does not take
     paths = [path.absolute() for path in models]
-    with Worker() as worker:
+    with Worker(memory=settings.memory_limit) as worker:
         try:
             survey: Survey = worker.call("ncgopt.verify.survey:survey", paths[0])
             case = _case(worker, paths[0], survey, settings)

@@ -20,7 +20,8 @@ from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.removal import remove_dead, remove_node
 from ncgopt.rewrite.rule import Claim
 from ncgopt.rewrite.session import Session, all_graphs
-from ncgopt.runtime import CannotEvaluate, WorkerDied
+from ncgopt.runtime import WorkerDied
+from ncgopt.runtime.evaluate import CannotEvaluate
 
 Region = list[ir.Node]
 
@@ -33,7 +34,8 @@ class FoldConstants(Pass):
     process, optimizations off, so that the result is what the runtime would have computed (onnx's
     reference implementation stands in where ORT has no kernel). What is stored is only what the
     rest of the graph uses; a region that would enlarge the file is cut back from its outputs until
-    it does not. Random operators and quantization stay.
+    it does not. Random operators and quantization stay. A node that takes the child process down, or
+    does not come to its end, is left out, and the report names it.
     """
 
     name = "fold-constants"
@@ -137,6 +139,8 @@ def _evaluate(model: ir.Model, graph: ir.Graph, regions: list[Region], session: 
 def _evaluate_singly(model: ir.Model, graph: ir.Graph, region: Region, session: Session) -> dict[ir.Value, Array]:
     known: dict[ir.Value, Array] = {}
     for node in region:
+        if session.avoided.covers(FoldConstants.name, where(node)):
+            continue
         if all(v is None or v in known or facts.is_constant(v) for v in node.inputs):
             try:
                 known.update(_run(model, graph, [node], known, session))
@@ -178,7 +182,7 @@ def _run(
         declared = proto.graph.output.add(name=name_of(value))
         if (dtype := facts.dtype(value)) is not None:
             declared.type.tensor_type.elem_type = dtype.value
-    results: list[object] = session.worker.call("ncgopt.runtime.evaluate:evaluate", proto.SerializeToString(), {})
+    results: list[object] = session.compute("ncgopt.runtime.evaluate:evaluate", proto.SerializeToString(), {})
     return {v: r for v, r in zip(wanted, results, strict=True) if isinstance(r, np.ndarray)}
 
 

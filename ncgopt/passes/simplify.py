@@ -14,7 +14,8 @@ from ncgopt.facts.marks import take_notes
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.rule import Claim
 from ncgopt.rewrite.session import Session, all_graphs
-from ncgopt.runtime import SimplifierFailed, WorkerDied
+from ncgopt.runtime import WorkerDied
+from ncgopt.runtime.simplifier import SimplifierFailed
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,8 @@ class Simplify(Pass):
     """Let onnxsim (onnx-simplifier) rewrite the model, in the child process.
 
     Its result is treated like that of any pass of ours: checked for well-formedness and interface,
-    and verified. What it claims of itself is not relied on. It is in no preset.
+    and verified. What it claims of itself is not relied on. Where it crashes or does not come to its
+    end, the pass is left out, and the report says so. It is in no preset.
     """
 
     name = "simplify"
@@ -36,9 +38,10 @@ class Simplify(Pass):
             before, after = Path(folder, "before.onnx"), Path(folder, "after.onnx")
             models.save(model, before, external_data="auto", input_external=False)
             try:
-                session.worker.call("ncgopt.runtime.simplifier:simplify", str(before), str(after))
-            except WorkerDied as error:
-                raise Unavailable(f"simplify: onnxsim ended with a {error.what}; leave this pass out") from None
+                session.compute("ncgopt.runtime.simplifier:simplify", str(before), str(after))
+            except WorkerDied as death:
+                session.leave_out(self.name, "the whole graph", f"onnxsim: {death.what}")
+                return 0
             except SimplifierFailed as error:
                 raise Unavailable(f"simplify: onnxsim failed: {error}; leave this pass out") from None
             simplified = models.load(after, in_memory=True).model

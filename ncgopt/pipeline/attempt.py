@@ -63,6 +63,7 @@ class Attempt:
         self._session = Session(
             self.loaded.model, limit=limit, avoided=avoided, tolerant=not settings.strict, worker=worker
         )
+        self._session.seconds = settings.timeout
         self.report.contradictions = contradictions(self.loaded.model)
         if settings.opset is not None:
             self._upgrade(settings.opset)

@@ -7,6 +7,7 @@ import dataclasses
 import os
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from ncgopt import model as models
@@ -15,7 +16,7 @@ from ncgopt.pipeline.attempt import Attempt
 from ncgopt.pipeline.rollback import Rollback
 from ncgopt.pipeline.run import Progress
 from ncgopt.pipeline.trial import Trial, Trials
-from ncgopt.report import Report, Verification
+from ncgopt.report import Report, RolledBack, Verification
 from ncgopt.runtime import Worker
 from ncgopt.settings import Settings
 
@@ -28,6 +29,7 @@ def optimize(
     in_place: bool = False,
     progress: Progress | None = None,
     worker: Worker | None = None,
+    ended: Sequence[RolledBack] = (),
 ) -> Report:
     """Rewrite the model at `model`, prove that it computes the same, and write it.
 
@@ -38,6 +40,7 @@ def optimize(
         in_place: replace the input instead.
         progress: called with one line whenever something begins.
         worker: a child process to use, which stays the caller's; one of our own without it.
+        ended: passes and rules that took earlier runs of the same job down; they are left out.
 
     Raises:
         NcgoptError: see `ncgopt.errors`. Nothing was written; `error.report` says how far it came,
@@ -46,11 +49,12 @@ def optimize(
     source = Path(model)
     target = _target(source, output, in_place=in_place)
     job = _Job(source, target, settings, progress or (lambda _: None), in_place=in_place)
+    job.ended = ended
     start = time.perf_counter()
     try:
         with contextlib.ExitStack() as stack:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="ncgopt-"))
-            job.worker = worker if worker is not None else stack.enter_context(Worker())
+            job.worker = worker if worker is not None else stack.enter_context(Worker(memory=settings.memory_limit))
             return job.run(Path(folder))
     except NcgoptError as error:
         if job.report is not None:
@@ -84,6 +88,7 @@ class _Job:
     def __init__(self, source: Path, target: Path, settings: Settings, progress: Progress, *, in_place: bool) -> None:
         self.source, self.target, self.in_place = source, target, in_place
         self.settings, self.progress = settings, progress
+        self.ended: Sequence[RolledBack] = ()
         self._trials: Trials | None = None
 
     @property
@@ -94,8 +99,11 @@ class _Job:
     def run(self, folder: Path) -> Report:
         trials = self._trials = Trials(self.source, self.settings, self.worker, folder)
         rollback = Rollback(trials)
+        for one in self.ended:
+            rollback.exclude(one)
         self.progress("loading")
-        trial = trials.run(progress=self.progress)
+        trial = trials.run(rollback.limit, rollback.avoided, self.progress)
+        trial.report.rolled_back[:0] = rollback.rolled_back
         while not self._is_good(trial, trials):
             self._blame(trial, trials, rollback)
             trial = trials.run(rollback.limit, rollback.avoided, self.progress)

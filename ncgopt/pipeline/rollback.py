@@ -51,6 +51,11 @@ class Rollback:
         self._leave_out(guilty, reason)
         return guilty
 
+    def exclude(self, one: RolledBack) -> None:
+        """Leave out everywhere what is already known to be at fault."""
+        self.avoided = self.avoided.everywhere(one.source)
+        self.rolled_back.append(one)
+
     def _leave_out(self, guilty: Rewrite, reason: str) -> None:
         source, where = guilty.source, guilty.where
         if self.avoided.covers(source, where) or len(self.rolled_back) >= _MAX_ROLLBACKS:

@@ -88,7 +88,7 @@ class Runner:
         self._progress(f"{step.name}, cycle {cycle}" if cycle else step.name)
         before, made, start = self.stats, len(self._session.rewrites), time.perf_counter()
         try:
-            changed = _apply(step, self._model)
+            changed = _apply(step, self._model, self._session)
         except UnsoundRewrite as failure:
             failure.step = step.name
             raise
@@ -105,15 +105,16 @@ class Runner:
         return changed
 
 
-def _apply(step: Pass, model: ir.Model) -> bool:
+def _apply(step: Pass, model: ir.Model, session: Session) -> bool:
     """Run one pass; whether it changed something.
 
     Raises:
         UnsoundRewrite: it broke a promise, or failed by an exception of any kind that is not
             deliberate: bisection then finds the change at fault.
+        StepEnded: it, or a rule that it applies, took too much time or memory.
     """
     try:
-        return step(model).modified
+        return session.watchdog.run(step.name, session.seconds, lambda: step(model).modified)
     except NcgoptError as error:
         if not isinstance(error, WorkerDied):
             raise

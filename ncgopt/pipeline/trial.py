@@ -137,7 +137,9 @@ class Trials:
     def verify_settings(self) -> VerifySettings:
         """How to compare: dimensions that the model's interface loses are pinned."""
         settings = self.settings.verification
-        return dataclasses.replace(settings, bind={**settings.bind, **self.settings.bind})
+        return dataclasses.replace(
+            settings, bind={**settings.bind, **self.settings.bind}, memory_limit=self.settings.memory_limit
+        )
 
     def _save(self, attempt: Attempt, path: Path) -> None:
         if self._links is None:

@@ -26,6 +26,8 @@ from ncgopt.runtime import WorkerDied
 from ncgopt.settings import Target
 
 AnyRule = Rule[Any]
+RULES = "rules"
+"""What the engine as a whole is called, outside of any single rule."""
 
 
 class Engine:
@@ -64,6 +66,7 @@ class Engine:
 
     def _round(self, model: ir.Model, session: Session, fired: Counter[str], ceiling: int) -> bool:
         """Visit every node, and again those next to a change; whether anything fired."""
+        session.watchdog.enter(RULES)
         facts.survey(model)
         facts.forget()
         before = fired.total()
@@ -98,6 +101,7 @@ class Engine:
         for rule in self._by_root.get(_operator(node), ()):
             if (node.version or 1) < rule.since_opset or rule.name in session.avoided.sources:
                 continue
+            session.watchdog.enter(rule.name)
             try:
                 proposal = self._proposal(rule, node, imports, session)
             except Exception as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
 
 import onnx_ir as ir
 
@@ -13,7 +14,8 @@ from ncgopt.facts.marks import mark_of
 from ncgopt.facts.nesting import graphs_within, nodes_within
 from ncgopt.report import Refusal, Rewrite, RollbackScope, RolledBack
 from ncgopt.rewrite.avoided import Avoided, place_of
-from ncgopt.runtime import Worker
+from ncgopt.runtime import Worker, WorkerDied
+from ncgopt.runtime.watchdog import Watchdog
 
 _KEY = "ncgopt.session"
 _MAX_FAULTS = 8  # of one rule or pass; one that fails more often than this will go on failing
@@ -31,6 +33,8 @@ class Session:
         worker: the child process in which ONNX Runtime runs.
         structure: what the model looks like (`integrity.snapshot`), while passes follow one another and nothing
             else changes it; None otherwise.
+        seconds: time that one pass may take.
+        watchdog: ends a pass that takes longer, and knows which rule or pass is running.
     """
 
     def __init__(
@@ -50,6 +54,9 @@ class Session:
         self.limit = limit
         self.structure: list[object] | None = None
         self.worker = worker if worker is not None else Worker()
+        self.seconds = 600.0
+        self.watchdog = Watchdog()
+        self._wasted = 0.0
         self._refusals: Counter[tuple[str, str]] = Counter()
         self._examples: dict[tuple[str, str], str] = {}
         self._names: set[str] = set()
@@ -99,6 +106,23 @@ class Session:
         self.avoided = self.avoided.everywhere(source) if often else self.avoided.at(source, where)
         scope: RollbackScope = "everywhere" if often else "place"
         self.faults.append(RolledBack(len(self.rewrites), source, where, scope, reason))
+
+    def compute(self, function: str, *args: Any) -> Any:
+        """Call a function in the child on behalf of a pass (`Worker.call`), with a share of the pass's time.
+
+        A call gets half of what earlier calls in vain left of it, so that after one that does not end
+        the pass can still try in smaller parts.
+
+        Raises:
+            WorkerDied: the child crashed, or ran out of time or memory; the next call starts a new one.
+        """
+        limit = (self.seconds - self._wasted) / 2
+        try:
+            return self.worker.call(function, *args, timeout=limit)
+        except WorkerDied as death:
+            if death.timed_out:
+                self._wasted += limit
+            raise
 
     def refuse(self, rule: str, guard: str, where: str) -> None:
         """Note that `guard` of `rule` said no at `where`."""

@@ -8,6 +8,7 @@ at a temporary file: whatever native code prints can then neither corrupt the pi
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import importlib
 import os
@@ -22,23 +23,29 @@ from typing import Any, BinaryIO
 
 from ncgopt.deferred import defer_unused
 from ncgopt.runtime import channel
+from ncgopt.runtime.memory import restrict
 from ncgopt.runtime.stage import listen
 
 PICKLE_PROTOCOL = 5
+_PR_SET_PDEATHSIG = 1
 
 
 class RemoteError(RuntimeError):
     """An exception of a type that the parent may not be able to import, as text."""
 
 
-def main(ahead: str = "") -> None:
+def main(ahead: str, memory: str) -> None:
     """Serve requests until the parent closes the pipe or dies.
 
     Args:
         ahead: a module to import before the first request comes; where that fails, the request that needs
-            it says so.
+            it says so. Empty for none.
+        memory: bytes of data that the kernel is asked not to exceed, as text; `0` for no limit.
     """
     requests, replies = _private_pipe()
+    _end_with_parent()
+    if int(memory):
+        restrict(int(memory))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     faulthandler.enable(sys.stderr)
     listen(lambda doing: channel.send(replies, pickle.dumps(("stage", doing), PICKLE_PROTOCOL)))
@@ -48,6 +55,7 @@ def main(ahead: str = "") -> None:
     if ahead:
         with contextlib.suppress(ImportError):
             importlib.import_module(ahead)
+    channel.send(replies, pickle.dumps(("ready",), PICKLE_PROTOCOL))
     while True:
         channel.send(replies, answer(incoming.get()))
 
@@ -63,6 +71,15 @@ def answer(request: bytes) -> bytes:
     except (Exception, SystemExit) as error:
         reply = ("error", _portable(error), traceback.format_exc())
         return pickle.dumps(reply, PICKLE_PROTOCOL)
+
+
+def _end_with_parent() -> None:
+    """Have the kernel end us when the parent dies (Linux); elsewhere `_read` does, unless native code holds the lock.
+
+    The signal comes when the parent's *thread* ends that started us: the one that runs the whole job.
+    """
+    if sys.platform.startswith("linux"):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _private_pipe() -> tuple[BinaryIO, BinaryIO]:
@@ -93,6 +110,8 @@ def _resolve(function: str) -> Callable[..., Any]:
 
 def _portable(error: BaseException) -> BaseException:
     """The exception itself where the parent can surely rebuild it, else its text."""
+    if isinstance(error, MemoryError):  # numpy raises a subclass of it that only numpy can rebuild
+        return MemoryError(str(error))
     if type(error).__module__.partition(".")[0] in {"ncgopt", "builtins"} and not isinstance(error, SystemExit):
         try:
             if type(pickle.loads(pickle.dumps(error))) is type(error):

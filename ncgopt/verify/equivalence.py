@@ -65,7 +65,7 @@ def verify(
         if not path.is_file():
             raise InputUnreadable(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
     with ExitStack() as stack:
-        running = worker or stack.enter_context(Worker())
+        running = worker or stack.enter_context(Worker(memory=settings.memory_limit))
         check = _Check(Child(running, settings, Clock(settings.timeout)), original.absolute(), result.absolute())
         outcome = check.outcome()
         running.call("ncgopt.verify.remote:release")

@@ -57,8 +57,12 @@ def test_without_options_everything_is_default(ncgopt, dense, asked):
         (["--trust-links"], Settings(trust_links=True)),
         (["--dry-run"], Settings(dry_run=True)),
         (
+            ["--memory-limit", "2GB"],
+            Settings(memory_limit=2_000_000_000, verification=VerifySettings(memory_limit=2_000_000_000)),
+        ),
+        (
             ["--seed", "3", "--timeout", "9", "--provider", "A", "--provider", "B", "--verify-bind", "batch=4"],
-            Settings(verification=VerifySettings(seed=3, timeout=9, providers=("A", "B"), bind={"batch": 4})),
+            Settings(timeout=9, verification=VerifySettings(seed=3, timeout=9, providers=("A", "B"), bind={"batch": 4})),
         ),
     ],
 )  # fmt: skip

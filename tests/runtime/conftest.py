@@ -44,6 +44,26 @@ def crash():
     os.write(2, b"native last words\\\\n")
     ctypes.string_at(0)
 
+def take(size):
+    import numpy
+    return int(numpy.empty(size, dtype=numpy.uint8).size)
+
+def grow():
+    import numpy
+    stage("growing")
+    kept = []
+    while True:
+        kept.append(numpy.ones(5_000_000, dtype=numpy.uint8))
+        time.sleep(0.01)
+
+def bad_alloc():
+    stage("allocating")
+    os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'")
+    os.abort()
+
+def hold():
+    ctypes.PyDLL(None).sleep(60)
+
 def hang():
     stage("sleeping")
     time.sleep(60)

@@ -70,7 +70,7 @@ def test_crash_names_signal_stage_and_output_and_the_next_call_works(worker):
 
 def test_timeout_kills(worker):
     start = time.monotonic()
-    with pytest.raises(WorkerDied, match="out of time while sleeping") as caught:
+    with pytest.raises(WorkerDied, match=r"out of time \(0.5 s\) while sleeping") as caught:
         worker.call(f"{HERE}:hang", timeout=0.5)
     assert caught.value.timed_out
     assert time.monotonic() - start < 10
