@@ -77,9 +77,13 @@ def alive(model: onnx.ModelProto, sizes: dict[str, int], kind: str) -> dict[str,
 
 
 def _contradicts(output: onnx.ValueInfoProto, value: Any) -> bool:
-    """Whether an output is declared with another rank than it has: onnx cannot tell behind a Loop."""
+    """Whether an output is declared with another shape than it has, where onnx cannot tell."""
     tensor = output.type.tensor_type
-    return isinstance(value, np.ndarray) and tensor.HasField("shape") and len(tensor.shape.dim) != value.ndim
+    if not isinstance(value, np.ndarray) or not tensor.HasField("shape"):
+        return False
+    dims = tensor.shape.dim
+    pairs = zip(dims, value.shape, strict=False)
+    return len(dims) != value.ndim or any(d.HasField("dim_value") and d.dim_value != n for d, n in pairs)
 
 
 def _element(value: np.ndarray) -> int:

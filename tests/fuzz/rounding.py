@@ -56,10 +56,15 @@ def _run_in_double(model: onnx.ModelProto, feeds: Feeds) -> list[Any]:
     try:
         return run(wide, given)
     except CannotRun:
-        return _by_reference(wide, given)
+        return run_by_reference(wide, given)
 
 
-def _by_reference(model: onnx.ModelProto, feeds: Feeds) -> list[Any]:
+def run_by_reference(model: onnx.ModelProto, feeds: Feeds) -> list[Any]:
+    """Outputs on onnx's reference implementation.
+
+    Raises:
+        CannotRun: it does not run the model, or not on these feeds.
+    """
     try:
         with np.errstate(all="ignore"):
             evaluator = onnx.reference.ReferenceEvaluator(model, new_ops=[*CONTRIB, *CORRECTED])
