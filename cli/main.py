@@ -18,6 +18,7 @@ from ncgopt.errors import ExitCode, NcgoptError
 COMMANDS = {
     "optimize": "Rewrite a model, prove it computes the same, write it.",
     "verify": "Run two models on the same data and compare them.",
+    "bisect": "Find the rewrite at fault, and the smallest model that shows it.",
     "inspect": "Show operators, weights, interface and cost of a model.",
     "check": "Say whether a model is invalid or could be optimized; writes nothing.",
     "bench": "Measure the latency of a model, or of two against each other.",

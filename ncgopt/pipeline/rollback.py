@@ -42,14 +42,25 @@ class Rollback:
         Raises:
             VerificationFailed: the model fails without any change, or cannot be made good.
         """
+        guilty, reason = self.find(trial)
+        self._leave_out(guilty, reason)
+        return guilty
+
+    def find(self, trial: Trial) -> tuple[Rewrite, str]:
+        """The change at fault in a run that went wrong, and what happened with it.
+
+        Where no change is, but a whole rule or pass, its name stands for the place.
+
+        Raises:
+            VerificationFailed: the model fails without any change.
+        """
         if trial.failure is not None:
             guilty, reason = self._who_failed(trial, trial.failure), str(trial.failure)
         else:
             reason = trial.report.verification.reason
             guilty = self._who_is_wrong(trial, reason)
         trial.report.culprit = guilty.source
-        self._leave_out(guilty, reason)
-        return guilty
+        return guilty, reason
 
     def exclude(self, one: RolledBack) -> None:
         """Leave out everywhere what is already known to be at fault."""
@@ -67,7 +78,7 @@ class Rollback:
             self._note(guilty, "rest", reason)
             return
         before = sum(r.source == source for r in self.rolled_back)
-        if guilty.index < 0 or before + 1 >= _MAX_PLACES:
+        if where == source or before + 1 >= _MAX_PLACES:
             self.avoided = self.avoided.everywhere(source)
             self._note(guilty, "everywhere", reason)
         else:
@@ -79,11 +90,7 @@ class Rollback:
 
     def _who_is_wrong(self, trial: Trial, reason: str) -> Rewrite:
         rewrites = trial.report.rewrites
-
-        def is_good_after(count: int) -> bool:
-            return self._is_good(count)
-
-        if not self._loads and not is_good_after(0):
+        if not self._loads and not self._is_good(0):
             self._nobody(reason)
         self._loads = True
         known = len(self._good)
@@ -91,7 +98,7 @@ class Rollback:
             known = 0
         if not rewrites:
             self._nobody(reason)
-        guilty = first_bad(rewrites, is_good_after, known)
+        guilty = first_bad(rewrites, self._is_good, known)
         self._good = rewrites[: guilty.index]
         return guilty
 
@@ -104,14 +111,14 @@ class Rollback:
         rewrites = trial.report.rewrites
         start = sum(record.rewrites for record in trial.report.passes)
         if failure.source:
-            return Rewrite(-1, failure.source, failure.source)
+            return Rewrite(start, failure.source, failure.source)
 
         def runs_after(count: int) -> bool:
             return self._trials.run(count, self.avoided).failure is None
 
         if start < len(rewrites) and not runs_after(len(rewrites)):
             return first_bad(rewrites, runs_after, start)
-        return Rewrite(-1, failure.step, failure.step)
+        return Rewrite(start, failure.step, failure.step)
 
     def _nobody(self, reason: str) -> None:
         source = self._trials.source

@@ -35,7 +35,12 @@ class _Failed(Exception):  # control flow inside this package
 
 
 def verify(
-    original: Path, result: Path, settings: VerifySettings | None = None, *, worker: Worker | None = None
+    original: Path,
+    result: Path,
+    settings: VerifySettings | None = None,
+    *,
+    worker: Worker | None = None,
+    keep: Path | None = None,
 ) -> Verification:
     """Compare what two model files compute, on data that the original accepts.
 
@@ -49,6 +54,8 @@ def verify(
         result: the model that is judged.
         settings: how to compare; None for the defaults.
         worker: the child process to use; None starts one for this call.
+        keep: a `.npz` to write the inputs to with which the result fails worst; not written where it
+            fails on none, or where an input is no tensor.
 
     Returns:
         `passed`, `failed` or `inconclusive`, with every run. The reason of a `passed` is empty, or
@@ -66,7 +73,8 @@ def verify(
             raise InputUnreadable(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
     with ExitStack() as stack:
         running = worker or stack.enter_context(Worker(memory=settings.memory_limit))
-        check = _Check(Child(running, settings, Clock(settings.timeout)), original.absolute(), result.absolute())
+        child = Child(running, settings, Clock(settings.timeout))
+        check = _Check(child, original.absolute(), result.absolute(), keep)
         outcome = check.outcome()
         running.call("ncgopt.verify.remote:release")
         return outcome
@@ -76,9 +84,12 @@ def verify(
 class _Check:
     """One comparison, from survey to verdict."""
 
+    survey: Survey = field(init=False)
+    cases: Sequence[Case] = field(init=False)
     child: Child
     original: Path
     result: Path
+    keep: Path | None = None
     notes: list[str] = field(default_factory=list[str])
     runs: list[VerifyRun] = field(default_factory=list[VerifyRun])
     windows: WindowFigures | None = None
@@ -106,6 +117,7 @@ class _Check:
             self._note_noise()
             return self._verdict("passed", "; ".join(self.notes))
         run, output = max(failing, key=lambda pair: excess(pair[1]))
+        self._keep(self.runs.index(run))
         sizes = ", ".join(f"{name}={size}" for name, size in run.binding.items())
         where = f"{run.source}{' at ' + sizes if sizes else ''}, {run.level}"
         how = output.detail or (
@@ -122,6 +134,7 @@ class _Check:
         self.child.settings = replace(self.child.settings, mode=self._mode(survey))
         found, optimize = self._find(survey)
         cases = found.cases
+        self.survey, self.cases = survey, cases
         if self.child.settings.mode == "window":
             self._note(survey, found)
             self._by_windows(survey, cases)
@@ -282,7 +295,13 @@ class _Check:
         if level != original_optimized and self._original_fails_too(survey, cases, level):
             self.notes.append(f"not run with optimizations {'on' if level else 'off'}: the original fails there too")
             return None
+        self._keep(next((number for number, answer in enumerate(answers) if isinstance(answer, str)), 0))
         raise _Failed(f"{what} does not run where the original does: {problem}")
+
+    def _keep(self, number: int) -> None:
+        """Write the inputs of a run where the caller wants them; runs repeat the cases, level by level."""
+        if self.keep is not None:
+            self.child.ask("keep_feeds", self.survey, self.cases[number % len(self.cases)], self.original, self.keep)
 
     def _require_readable_result(self) -> None:
         """A file that cannot be read is the user's business; a model that is invalid has failed."""

@@ -26,7 +26,7 @@ from ncgopt.verify.compare import compare_outputs
 from ncgopt.verify.feeds import TooLarge, jittered, make_feeds, perturbed
 from ncgopt.verify.inputs import Survey
 from ncgopt.verify.survey import survey
-from ncgopt.verify.userfeeds import load_feeds
+from ncgopt.verify.userfeeds import load_feeds, save_feeds
 from ncgopt.verify.windows import remote as windows
 from ncgopt.verify.windows.remote import WindowOutcome
 from ncgopt.verify.windows.stream import Stream
@@ -109,6 +109,14 @@ def write_nudged(path: Path, folder: Path, seed: int) -> Path | None:
     _state.session = None
     stage("moving the weights of the original by rounding errors")
     return nudge.write_nudged(path, folder, seed)
+
+
+def keep_feeds(expected: Survey, case: Case, original: Path, path: Path) -> None:
+    """Write the inputs of a case as a `.npz` that `load_feeds` reads, unless one of them is no tensor."""
+    remember_defaults(original, case.overrides)
+    feeds = _feeds(expected, case)
+    if all(isinstance(value, np.ndarray) for value in feeds.values()):
+        save_feeds(path, cast("dict[str, Array]", feeds))
 
 
 def attempt(expected: Survey, case: Case) -> Trial:

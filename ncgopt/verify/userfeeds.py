@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -24,7 +25,7 @@ def load_feeds(path: Path, survey: Survey) -> tuple[dict[str, Value], dict[str, 
         Usage: a name, dtype or shape does not fit the model; the message says which.
     """
     wanted = {given.name: given for given in (*survey.inputs, *survey.overridable)}
-    arrays = _arrays(path)
+    arrays = read_arrays(path)
     unknown = [name for name in arrays if name not in wanted]
     if unknown:
         raise Usage(f"{path}: the model has no input {unknown[0]}; it has {', '.join(wanted)}")
@@ -36,7 +37,21 @@ def load_feeds(path: Path, survey: Survey) -> tuple[dict[str, Value], dict[str, 
     return feeds, binding
 
 
-def _arrays(path: Path) -> dict[str, Array]:
+def save_feeds(path: Path, arrays: Mapping[str, Array]) -> None:
+    """Write arrays as a `.npz` that `load_feeds` reads; `numpy.savez` does not take an input called `file`."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                plain = array.astype(str) if array.dtype == object else array
+                np.lib.format.write_array(member, np.ascontiguousarray(plain).reshape(plain.shape), allow_pickle=False)
+
+
+def read_arrays(path: Path) -> dict[str, Array]:
+    """The arrays in a `.npz`.
+
+    Raises:
+        InputUnreadable: the file is missing or no `.npz`.
+    """
     try:
         with np.load(path, allow_pickle=False) as archive:
             if not isinstance(archive, np.lib.npyio.NpzFile):
