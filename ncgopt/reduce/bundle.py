@@ -124,6 +124,12 @@ def _settings(plain: dict[str, Any]) -> Settings:
     return Settings(**given)
 
 
+def _known(cls: type[Any], plain: dict[str, Any]) -> dict[str, Any]:
+    """What this version of ncgopt knows of what another wrote."""
+    names = {f.name for f in dataclasses.fields(cls)}
+    return {name: _tuples(value) for name, value in plain.items() if name in names}
+
+
 def _tuples(value: Any) -> Any:
     return tuple(cast("list[object]", value)) if isinstance(value, list) else value
 

@@ -291,12 +291,20 @@ class _Check:
         except WorkerDied as error:
             answers, problem = [], str(error)
         if problem is None:
+            if survey.random and random:
+                self._require_random(survey, cases, random)
             return answers
         if level != original_optimized and self._original_fails_too(survey, cases, level):
             self.notes.append(f"not run with optimizations {'on' if level else 'off'}: the original fails there too")
             return None
         self._keep(next((number for number, answer in enumerate(answers) if isinstance(answer, str)), 0))
         raise _Failed(f"{what} does not run where the original does: {problem}")
+
+    def _require_random(self, survey: Survey, cases: Sequence[Case], random: tuple[str, ...]) -> None:
+        """Values of random outputs cannot be compared, but they must not be the same on every run either."""
+        frozen: list[str] = self.child.ask("frozen", survey, cases, random)
+        if frozen:
+            raise _Failed(f"output {frozen[0]} is random in the original, and the same on every run of the result")
 
     def _keep(self, number: int) -> None:
         """Write the inputs of a run where the caller wants them; runs repeat the cases, level by level."""

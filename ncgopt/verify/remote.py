@@ -42,6 +42,7 @@ class _State:
 
 _state = _State()
 _SKETCH = 64  # elements per output
+_REPEATS = 4  # runs of each case until an output counts as fixed
 
 
 def release() -> None:
@@ -182,6 +183,25 @@ def check_windows(
     """Compare two models piece by piece, see `ncgopt.verify.windows`."""
     _state.session = None
     return windows.check(original, result, expected, [(case, _feeds(expected, case)) for case in cases], settings)
+
+
+def frozen(expected: Survey, cases: Sequence[Case], random: Sequence[str]) -> list[str]:
+    """Which of the outputs `random` have the same bits whenever the open model runs, on all cases; in order.
+
+    An output that can only take a few values may repeat itself by chance, hence several runs.
+    """
+    assert _state.session is not None
+    names = [port.name for port in _state.session.outputs]
+    same = list(random)
+    for case in cases:
+        first: dict[str, bytes] = {}
+        for _ in range(_REPEATS):
+            if not same:
+                return []
+            digests = {name: _digest(value) for name, value in zip(names, _run(expected, case), strict=True)}
+            first = first or digests
+            same = [name for name in same if digests[name] == first[name]]
+    return same
 
 
 def _run(expected: Survey, case: Case) -> list[Value]:
