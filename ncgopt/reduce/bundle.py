@@ -113,10 +113,7 @@ def read(folder: Path) -> Bundle:
 
 
 def _settings(plain: dict[str, Any]) -> Settings:
-    given: dict[str, Any] = {name: _tuples(value) for name, value in plain.items()}
-    checks: dict[str, Any] = {
-        f.name: _tuples(plain["verification"][f.name]) for f in dataclasses.fields(VerifySettings)
-    }
+    given, checks = _known(Settings, plain), _known(VerifySettings, plain["verification"])
     for name in ("feeds", "custom_ops"):
         checks[name] = tuple(Path(path) for path in checks[name])
     given["target"] = Target[given["target"].rpartition(".")[2]]
