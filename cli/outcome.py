@@ -49,7 +49,7 @@ def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> No
         pairs += [("lossy step", line) for line in verification_lines(report.lossy)]
     pairs += [("ROLLED BACK", rolled_back_text(one)) for one in report.rolled_back]
     if report.rolled_back:
-        pairs.append(("ROLLED BACK", "everything else was kept; please report this"))
+        pairs.append(("ROLLED BACK", f"everything else was kept; `ncgopt bisect {report.model}` writes a bug report"))
     pairs += [("note", note) for note in report.notes]
     pairs.append((report.status, report.output or "nothing was written"))
     screen.pairs([*pairs, ("seconds", f"{report.seconds:.2f}")])

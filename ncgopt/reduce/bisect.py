@@ -63,8 +63,8 @@ def bisect(
         NcgoptError: as `optimize` does, where no rewrite is to blame.
     """
     bundles.require_free(folder)
-    with Worker() as worker, tempfile.TemporaryDirectory(prefix="ncgopt-") as scratch:
-        worker.start()
+    memory = settings.memory_limit
+    with Worker(memory=memory) as worker, tempfile.TemporaryDirectory(prefix="ncgopt-") as scratch:
         job = _Job(Path(model), settings, worker, Path(scratch), progress or (lambda _: None), seconds)
         return job.run(folder)
 
@@ -209,7 +209,8 @@ def replay(folder: Path) -> Replay:
         InputUnreadable: this is no bundle.
     """
     bundle = bundles.read(folder)
-    with Worker() as worker, tempfile.TemporaryDirectory(prefix="ncgopt-") as scratch:
+    memory = bundle.settings.memory_limit
+    with Worker(memory=memory) as worker, tempfile.TemporaryDirectory(prefix="ncgopt-") as scratch:
         experiment = Experiment(bundle.settings, bundle.source, worker, Path(scratch))
         stored, after = None, folder / bundles.AFTER
         if after.exists():
