@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROJECT := pyproject.toml setup.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format docs models rule conformance fuzz sabotage clean
+.PHONY: help demo bench-rules test lint format docs models rule conformance fuzz sabotage clean
 
 help:
 	@echo "make demo                        install, then optimize the sample models"
@@ -23,6 +23,7 @@ help:
 	@echo "make lint                        lint and types only"
 	@echo "make format                      let ruff fix and format the code"
 	@echo "make models                      rebuild models/*.onnx from their scripts"
+	@echo "make bench-rules                 what each rewrite gains on its own pattern"
 	@echo "make docs                        regenerate docs/rules.md and docs/passes.md"
 	@echo "make rule NAME= SUBJECT= ROOT=   start a new rewrite rule"
 	@echo "make conformance                 optimize every case of onnx's backend test suite, compare with its outputs"
@@ -75,6 +76,9 @@ lint: $(VENV)/.installed-dev
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-rules: $(VENV)/.installed
+	$(BIN)/python benchmarks/rules.py
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m ncgopt.docs

@@ -11,6 +11,7 @@ Conventions, the same everywhere in here:
   reported as unknown and never as 0.
 """
 
+from ncgopt.cost.falls import falls, never_rises, product_cost
 from ncgopt.cost.flops import conv_flops, elementwise_flops, matmul_flops, recurrent_flops
 from ncgopt.cost.graph import GraphCost, OperatorCost, graph_cost
 from ncgopt.cost.node import NodeCost, node_cost
@@ -21,8 +22,11 @@ __all__ = [
     "OperatorCost",
     "conv_flops",
     "elementwise_flops",
+    "falls",
     "graph_cost",
     "matmul_flops",
+    "never_rises",
     "node_cost",
+    "product_cost",
     "recurrent_flops",
 ]

@@ -11,6 +11,8 @@ from reference.fused_gemm import FusedGemm
 from reference.fused_matmul import FusedMatMul
 from reference.gelu import BiasGelu, FastGelu, Gelu, QuickGelu
 from reference.integer_matmul import DynamicQuantizeMatMul, MatMulIntegerToFloat
+from reference.lrn import LRN
+from reference.max_pool import MaxPool
 from reference.multi_head_attention import MultiHeadAttention
 from reference.normalization import (
     LayerNormalization,
@@ -40,4 +42,4 @@ CONTRIB = [
     SkipSimplifiedLayerNormalization,
     *QUANTIZED,
 ]
-CORRECTED = [BatchNormalization, ConvTranspose, Dropout, QuantizeLinear]
+CORRECTED = [LRN, BatchNormalization, ConvTranspose, Dropout, MaxPool, QuantizeLinear]

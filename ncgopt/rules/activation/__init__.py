@@ -8,6 +8,7 @@ from ncgopt.rewrite.rule import Rule
 from ncgopt.rules.activation.eliminate_nan_guard import EliminateNanGuard
 from ncgopt.rules.activation.eliminate_noop_clip import EliminateNoopClip
 from ncgopt.rules.activation.eliminate_noop_relu import EliminateNoopRelu
+from ncgopt.rules.activation.eliminate_relu_by_range import EliminateReluByRange
 from ncgopt.rules.activation.fuse_clips import FuseClips
 from ncgopt.rules.activation.fuse_gelu import FuseGelu
 from ncgopt.rules.activation.fuse_gelu_bias import FuseGeluBias
@@ -22,6 +23,8 @@ from ncgopt.rules.activation.fuse_relu_clip import FuseReluClip
 from ncgopt.rules.activation.fuse_sigmoid import FuseSigmoid
 from ncgopt.rules.activation.fuse_silu import FuseSilu
 from ncgopt.rules.activation.fuse_softmax import FuseSoftmax
+from ncgopt.rules.activation.reorder_activation_after_max_pool import ReorderActivationAfterMaxPool
+from ncgopt.rules.activation.replace_prelu import ReplacePrelu
 
 # Removing comes before fusing: what does nothing should go, not be merged into a neighbour.
 RULES: tuple[Rule[Any], ...] = (
@@ -42,4 +45,7 @@ RULES: tuple[Rule[Any], ...] = (
     FuseSilu(),
     FuseGeluBias(),
     FuseQuickGelu(),
+    ReplacePrelu(),
+    EliminateReluByRange(),
+    ReorderActivationAfterMaxPool(),
 )

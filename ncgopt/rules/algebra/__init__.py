@@ -15,11 +15,13 @@ from ncgopt.rules.algebra.eliminate_pow_one import EliminatePowOne
 from ncgopt.rules.algebra.eliminate_sub_zero import EliminateSubZero
 from ncgopt.rules.algebra.eliminate_zero_initial_state import EliminateZeroInitialState
 from ncgopt.rules.algebra.fuse_add_constants import FuseAddConstants
+from ncgopt.rules.algebra.fuse_affine_chain import FuseAffineChain
 from ncgopt.rules.algebra.fuse_mul_constants import FuseMulConstants
 from ncgopt.rules.algebra.fuse_neg_into_add_sub import FuseNegIntoAddSub
 from ncgopt.rules.algebra.fuse_or_equal import FuseOrEqual
 from ncgopt.rules.algebra.replace_div_by_power_of_two import ReplaceDivByPowerOfTwo
 from ncgopt.rules.algebra.replace_pow_reciprocal import ReplacePowReciprocal
+from ncgopt.rules.algebra.replace_pow_root import ReplacePowRoot
 from ncgopt.rules.algebra.replace_pow_square import ReplacePowSquare
 
 # Removing comes before fusing and replacing: what does nothing should go, not change its form.
@@ -40,4 +42,6 @@ RULES: tuple[Rule[Any], ...] = (
     ReplaceDivByPowerOfTwo(),
     ReplacePowSquare(),
     ReplacePowReciprocal(),
+    ReplacePowRoot(),
+    FuseAffineChain(),
 )

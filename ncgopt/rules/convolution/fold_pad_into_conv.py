@@ -82,7 +82,7 @@ class FoldPadIntoConv(Rule[Match]):
         rank = facts.rank(weight) if weight is not None else None
         if pad is None or pad.inputs[0] is None or rank is None or rank < 3:
             return None
-        amounts, others = _amounts(pad, rank), _others(node)
+        amounts, others = pad_amounts(pad, rank), _others(node)
         own = facts.ints_attribute(node, "pads") if facts.is_set(node, "pads") else (0,) * (2 * rank - 4)
         if amounts is None or others is None or own is None or len(own) != 2 * rank - 4:
             return None
@@ -93,7 +93,7 @@ class FoldPadIntoConv(Rule[Match]):
         return [tape.op("Conv", [m.x, *m.conv.inputs[1:]], {**m.others, "pads": m.pads}, name=m.conv.name)]
 
 
-def _amounts(pad: ir.Node, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
+def pad_amounts(pad: ir.Node, rank: int) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
     """What is added before and behind each dimension; None where it is not constant."""
     pads = ints_operand(pad, "pads", 1)
     axes: Sequence[int] | None = range(rank)

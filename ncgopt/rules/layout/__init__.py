@@ -11,6 +11,7 @@ from ncgopt.rules.layout.fold_transpose_into_one_hot import FoldTransposeIntoOne
 from ncgopt.rules.layout.fuse_slices_into_space_to_depth import FuseSlicesIntoSpaceToDepth
 from ncgopt.rules.layout.merge_transposes import MergeTransposes
 from ncgopt.rules.layout.reorder_matmul_transpose import ReorderMatmulTranspose
+from ncgopt.rules.layout.reorder_softmax_transpose import ReorderSoftmaxTranspose
 
 RULES: tuple[Rule[Any], ...] = (
     EliminateTransposeBeforeGather(),
@@ -19,4 +20,5 @@ RULES: tuple[Rule[Any], ...] = (
     ReorderMatmulTranspose(),
     EliminateOppositeTransposes(),
     MergeTransposes(),
+    ReorderSoftmaxTranspose(),
 )

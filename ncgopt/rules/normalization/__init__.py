@@ -14,6 +14,7 @@ from ncgopt.rules.normalization.fuse_rms_normalization import FuseRmsNormalizati
 from ncgopt.rules.normalization.fuse_simplified_layer_normalization import FuseSimplifiedLayerNormalization
 from ncgopt.rules.normalization.fuse_skip_layer_normalization import FuseSkipLayerNormalization
 from ncgopt.rules.normalization.fuse_skip_simplified_layer_normalization import FuseSkipSimplifiedLayerNormalization
+from ncgopt.rules.normalization.replace_add_before_normalization import ReplaceAddBeforeNormalization
 
 RULES: tuple[Rule[Any], ...] = (
     EliminateDropout(),
@@ -26,4 +27,5 @@ RULES: tuple[Rule[Any], ...] = (
     FuseSimplifiedLayerNormalization(),
     FuseSkipLayerNormalization(),
     FuseSkipSimplifiedLayerNormalization(),
+    ReplaceAddBeforeNormalization(),
 )

@@ -37,8 +37,10 @@ from ncgopt.rules.shape.fuse_slices import FuseSlices
 from ncgopt.rules.shape.fuse_squeezes import FuseSqueezes
 from ncgopt.rules.shape.fuse_transposes import FuseTransposes
 from ncgopt.rules.shape.fuse_unsqueezes import FuseUnsqueezes
+from ncgopt.rules.shape.reorder_expand import ReorderExpand
 from ncgopt.rules.shape.replace_cast_like import ReplaceCastLike
 from ncgopt.rules.shape.replace_range_vectors import ReplaceRangeVectors
+from ncgopt.rules.shape.replace_scatter_elements import ReplaceScatterElements
 from ncgopt.rules.shape.replace_split_to_sequence import ReplaceSplitToSequence
 
 # Removing comes before fusing: what does nothing should go, not be merged into a neighbour.
@@ -78,4 +80,6 @@ RULES: tuple[Rule[Any], ...] = (
     FuseIntoReshape(),  # after the rules that need no Reshape
     FuseSlices(),
     FuseConcats(),
+    ReplaceScatterElements(),
+    ReorderExpand(),
 )

@@ -54,3 +54,12 @@ def composed(first: Range, second: Range) -> Range | None:
         return None
     start, end = first.start + second.start, min(first.end, first.start + second.end)
     return Range(start, end, 1) if max(start, end) <= _LARGEST else None
+
+
+def taken(node: ir.Node, axis: int, length: int) -> tuple[int, ...] | None:
+    """The indices that a Slice takes along `axis`, of that length; None where unknown, or it cuts along others too."""
+    found = ranges(node)
+    if found is None or set(found) != {axis} or found[axis].step == 0:
+        return None
+    bounds = found[axis]
+    return tuple(range(length)[slice(bounds.start, bounds.end, bounds.step)])
