@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from ncgopt.facts.constants import Array
 
 # Distance from 1 to the next number. NumPy knows it for its own types only, not for bfloat16.
 _EPSILON = {"float64": 2.0**-52, "float32": 2.0**-23, "float16": 2.0**-10, "bfloat16": 2.0**-7}
+_SMALLEST_NORMAL = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126}
 
 
 def rounded(exact: Array, dtype: np.dtype[Any]) -> Array:
@@ -24,12 +26,17 @@ def representable(exact: Array, dtype: np.dtype[Any]) -> bool:
     Refused: infinities and NaN, overflow, and tensors that vanish below the type's smallest normal
     number as a whole. A single small element may vanish: products are sums, and their rounding
     errors follow the largest term.
+
+    Only the largest magnitude matters: from the smallest normal number on, no element is further from
+    what is stored for it than half a unit in the last place of the largest.
     """
     epsilon = _EPSILON.get(dtype.name)
-    if epsilon is None or not np.isfinite(exact).all():
+    if epsilon is None:
         return False
-    stored = rounded(exact, dtype).astype(np.float64)
-    if not np.isfinite(stored).all():
+    largest = max(float(np.max(exact, initial=0.0)), -float(np.min(exact, initial=0.0)))
+    if not math.isfinite(largest) or not math.isfinite(float(rounded(np.array(largest), dtype))):
         return False
-    error = np.max(np.abs(stored - exact), initial=0.0)
-    return bool(error <= epsilon * np.max(np.abs(exact), initial=0.0))
+    if largest >= _SMALLEST_NORMAL[dtype.name]:
+        return True
+    error = np.max(np.abs(rounded(exact, dtype).astype(np.float64) - exact), initial=0.0)
+    return bool(error <= epsilon * largest)

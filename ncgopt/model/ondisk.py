@@ -7,7 +7,7 @@ import errno
 import hashlib
 import mmap
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +134,19 @@ class FileTensor(ir.LazyTensor):
             return b"".join(bytes(piece) for piece in self.file.chunks(self.offset, self.length))
         except OSError as error:
             raise self._unreadable(error) from error
+
+    def elements(self, indices: Iterable[int]) -> bytes:
+        """The bytes of single elements of whole bytes, counted in row-major order; raises as `numpy` does."""
+        width = self.dtype.bitwidth // 8
+        found = bytearray()
+        try:
+            with self.file.open() as file:
+                for index in indices:
+                    file.seek(self.offset + index * width)
+                    found += file.read(width)
+        except OSError as error:
+            raise self._unreadable(error) from error
+        return bytes(found)
 
     def tofile(self, file: Any) -> None:
         """Write the bytes of the elements to an open file; raises as `numpy` does."""

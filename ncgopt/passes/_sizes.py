@@ -48,13 +48,17 @@ class Recipe:
 
 @dataclass(frozen=True)
 class _Run:
-    """The dimensions `start:end` of x, which is defined at place `order`; `whole` if those are all."""
+    """The dimensions `start:end` of x, of all its `dims`; x is defined at place `order`."""
 
     x: ir.Value
+    dims: facts.Shape
     start: int
     end: int
-    whole: bool
     order: int
+
+    @property
+    def whole(self) -> bool:
+        return self.end - self.start == len(self.dims)
 
 
 class Cookbook:
@@ -80,7 +84,7 @@ class Cookbook:
                 if run[-1] is None:
                     break
                 if any(isinstance(d, str) for d in run):
-                    self._runs.setdefault(run, []).append(_Run(x, start, end, end - start == len(dims), order))
+                    self._runs.setdefault(run, []).append(_Run(x, dims, start, end, order))
 
     def recipe(self, sizes: facts.Shape, dtype: ir.DataType, before: int, *, scalar: bool) -> Recipe | None:
         """The shortest way known to make `sizes` of what is defined before place `before`.
@@ -147,9 +151,8 @@ class Cookbook:
         """Dimensions of one tensor in any order."""
         symbols = [d for d in sizes if not isinstance(d, int)]
         for run in self._runs.get((*symbols[:1],), ()):
-            dims = facts.shape(run.x) or ()
-            if run.order < before and all(d in dims for d in sizes):
-                return _gather(run.x, tuple(dims.index(d) for d in sizes), scalar=False)
+            if run.order < before and all(d in run.dims for d in sizes):
+                return _gather(run.x, tuple(run.dims.index(d) for d in sizes), scalar=False)
         return None
 
     def _first(self, sizes: facts.Shape, before: int) -> _Run | None:

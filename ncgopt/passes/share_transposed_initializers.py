@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.passes.base import Pass
-from ncgopt.passes.share_initializers import digest, move_to_main_graph, shareable
+from ncgopt.passes.share_initializers import digest, move_to_main_graph, peek, shareable
 from ncgopt.rewrite.removal import remove_unused_initializer
 from ncgopt.rewrite.rule import Claim
 from ncgopt.rewrite.session import Session
@@ -69,11 +69,17 @@ def _transposed_pairs(model: ir.Model) -> Iterator[tuple[ir.Value, ir.Value]]:
         others = matrices.get((dtype, columns, rows), [])
         if not others:
             continue
-        by_digest = {digest(value): value for value in reversed(group) if value not in replaced}
+        alike: dict[bytes, list[ir.Value]] = defaultdict(list)
+        for value in group:
+            if value not in replaced:
+                alike[peek(value)].append(value)
         for other in others:
             if other in replaced:
                 continue
-            original = by_digest.get(digest(other, transposed=True))
+            # Most often nothing looks the same, and no weight is read as a whole.
+            candidates = alike.get(peek(other, transposed=True), [])
+            turned = digest(other, transposed=True) if candidates else b""
+            original = next((value for value in candidates if digest(value) == turned), None)
             if original is not None and original is not other and original not in replaced:
                 replaced.add(other)
                 yield original, other

@@ -19,7 +19,7 @@ from ncgopt.facts.nesting import graphs_within
 from ncgopt.rewrite.placement import add_constant
 from ncgopt.rewrite.removal import remove_dead, remove_node
 from ncgopt.rewrite.replacement import may_take_name, replace_value
-from ncgopt.rewrite.rule import Rule
+from ncgopt.rewrite.rule import Guard, Rule
 from ncgopt.rewrite.session import Session, all_nodes, describe
 from ncgopt.rewrite.tape import Tape
 from ncgopt.runtime import WorkerDied
@@ -43,10 +43,12 @@ class Engine:
         self, rules: Iterable[AnyRule], target: Target, *, without: frozenset[tuple[str, str]] = frozenset()
     ) -> None:
         self._by_root: dict[str, list[AnyRule]] = {}
+        self._guards: dict[str, list[Guard[Any]]] = {}
         for rule in rules:
             if target in rule.targets:
                 for root in rule.roots:
                     self._by_root.setdefault(root, []).append(rule)
+                self._guards[rule.name] = sorted((*rule.requires, *rule.pays), key=lambda guard: guard.costly)
         self._without = without
 
     def run(self, model: ir.Model) -> Counter[str]:
@@ -131,7 +133,7 @@ class Engine:
         return new, tape
 
     def _guards_hold(self, rule: AnyRule, m: Any, node: ir.Node, session: Session) -> bool:
-        for guard in (*rule.requires, *rule.pays):
+        for guard in self._guards[rule.name]:
             if (rule.name, guard.name) not in self._without and not guard.holds(m):
                 session.refuse(rule.name, guard.name, where(node))
                 return False

@@ -36,11 +36,19 @@ class Claim(enum.Enum):
 
 @dataclass(frozen=True)
 class Guard(Generic[M]):
-    """A named condition on a match: `name` says what is required, `reason` what goes wrong without it."""
+    """A named condition on a match.
+
+    Attributes:
+        name: what is required.
+        reason: what goes wrong without it.
+        holds: whether it is so.
+        costly: whether `holds` reads whole weights: it is then asked last, where everything else holds.
+    """
 
     name: str
     reason: str
     holds: Callable[[M], bool]
+    costly: bool = False
 
 
 class Requires(Guard[M]):
@@ -60,7 +68,7 @@ class Rule(abc.ABC, Generic[M]):
         root: operator(s) the pattern ends in, `Op` or `domain::Op`.
         since_opset: the oldest opset version of the root's domain for which the rule holds.
         targets: the targets whose runtimes know every operator that `build` emits.
-        requires, pays: the guards; evaluated in order, the first that fails is reported.
+        requires, pays: the guards; evaluated in order, costly ones last, and the first that fails is reported.
         unconditional: why the rule needs no `requires`, where it has none.
         by_request: why no preset contains the rule, where none does; it then has to be asked for by name.
         closing: whether the rule waits until nothing else changes anything. For fused operators that

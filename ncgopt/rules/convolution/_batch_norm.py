@@ -46,7 +46,9 @@ REQUIRES = (
     Requires[Match](
         "one-parameter-per-channel", "weights have one factor per channel", lambda m: m.norm.serves(m.layer.channels)
     ),
-    Requires[Match]("representable", "variance + epsilon not positive, or the product overflows", lambda m: m.finite),
+    Requires[Match](
+        "representable", "variance + epsilon not positive, or the product overflows", lambda m: m.finite, costly=True
+    ),
 )
 PAYS = (
     Pays[Match]("sole-user", "the convolution would be computed twice", lambda m: facts.sole_user(m.layer.out)),

@@ -65,7 +65,7 @@ class FoldAffineIntoNextConv(Rule[Match]):
     root = "Conv"
     requires = (
         Requires[Match]("padding-unmoved", "padding is not shifted", lambda m: not m.step.addend.any() or m.unpadded),
-        Requires[Match]("representable", "the product overflows, or the divisor is 0", lambda m: m.fits),
+        Requires[Match]("representable", "the product overflows, or the divisor is 0", lambda m: m.fits, costly=True),
     )
     pays = (
         Pays[Match]("sole-user", "the scaled input stays anyway", lambda m: facts.sole_user(m.step.node.outputs[0])),

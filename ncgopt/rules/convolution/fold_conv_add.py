@@ -56,7 +56,7 @@ class FoldConvAdd(Rule[Match]):
     since_opset = 7
     requires = (
         Requires[Match]("per-channel", "a bias is one number per channel", lambda m: m.addend is not None),
-        Requires[Match]("representable", "the sum of both biases overflows", lambda m: m.fits),
+        Requires[Match]("representable", "the sum of both biases overflows", lambda m: m.fits, costly=True),
     )
     pays = (
         Pays[Match]("sole-user", "the convolution would be computed twice", lambda m: facts.sole_user(m.layer.out)),

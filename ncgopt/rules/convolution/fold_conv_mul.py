@@ -60,7 +60,7 @@ class FoldConvMul(Rule[Match]):
     since_opset = 7
     requires = (
         Requires[Match]("per-channel", "weights have one factor per channel", lambda m: m.factor is not None),
-        Requires[Match]("representable", "the product overflows, or the divisor is 0", lambda m: m.fits),
+        Requires[Match]("representable", "the product overflows, or the divisor is 0", lambda m: m.fits, costly=True),
     )
     pays = (
         Pays[Match]("sole-user", "the convolution would be computed twice", lambda m: facts.sole_user(m.layer.out)),

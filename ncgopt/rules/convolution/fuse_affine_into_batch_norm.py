@@ -74,7 +74,9 @@ class FuseAffineIntoBatchNorm(Rule[Match]):
     root = ("Add", "Sub", "Mul", "Div")
     since_opset = 9
     closing = True
-    requires = (Requires[Match]("representable", "the product overflows, or the divisor is 0", lambda m: m.fits),)
+    requires = (
+        Requires[Match]("representable", "the product overflows, or the divisor is 0", lambda m: m.fits, costly=True),
+    )
     pays = (
         Pays[Match]("sole-users", "intermediate values would be computed on their own too", lambda m: m.is_private),
         Pays[Match]("between-convolutions", "no blocked layout to keep", lambda m: _follows_convolution(m.x)),

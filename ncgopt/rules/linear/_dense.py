@@ -79,7 +79,9 @@ class Dense:
     @functools.cached_property
     def matrix(self) -> Array:
         """The weights in float64, `[inputs, outputs]`, alpha multiplied in."""
-        exact = self.stored.astype(np.float64) * self.alpha
+        exact = self.stored.astype(np.float64)
+        if self.alpha != 1:
+            exact *= self.alpha
         return exact.T if self.transposes_weight else exact
 
     @functools.cached_property

@@ -53,7 +53,9 @@ class FoldGemmBatchNorm(Rule[Match]):
         Requires[Match]("inference-mode", "training normalizes by the batch", lambda m: m.norm.inference),
         Requires[Match]("rank-two", "channels are axis 1, columns the last", lambda m: facts.rank(m.layer.out) == 2),
         Requires[Match]("bias-per-column", "the bias differs between rows", lambda m: m.layer.row is not None),
-        Requires[Match]("representable", "variance + epsilon not positive, or the product overflows", lambda m: m.fits),
+        Requires[Match](
+            "representable", "variance + epsilon not positive, or the product overflows", lambda m: m.fits, costly=True
+        ),
     )
     pays = (
         Pays[Match](

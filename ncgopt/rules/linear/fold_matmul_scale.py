@@ -60,7 +60,7 @@ class FoldMatmulScale(Rule[Match]):
     requires = (
         Requires[Match]("factor-per-column", "weights have one factor per column", lambda m: m.factor is not None),
         Requires[Match]("bias-per-column", "the bias differs between rows", lambda m: m.layer.row is not None),
-        Requires[Match]("representable", "the product overflows, or the divisor is 0", lambda m: m.fits),
+        Requires[Match]("representable", "the product overflows, or the divisor is 0", lambda m: m.fits, costly=True),
     )
     pays = (
         Pays[Match](

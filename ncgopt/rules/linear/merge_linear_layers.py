@@ -87,7 +87,7 @@ class MergeLinearLayers(Rule[Match]):
             "a bias that differs between rows does not pass through the product as one row",
             lambda m: m.first.row is not None and m.second.row is not None,
         ),
-        Requires[Match]("representable", "the product of the weights overflows", lambda m: m.fits),
+        Requires[Match]("representable", "the product of the weights overflows", lambda m: m.fits, costly=True),
     )
     pays = (
         Pays[Match]("sole-user", "the first layer would be computed anyway", lambda m: m.is_private),

@@ -78,7 +78,9 @@ class FuseBatchNormMulAdd(Rule[Match]):
             lambda m: m.norm.serves(m.norm.parameters[0].size),
         ),
         Requires[Match]("per-channel", "parameters have one element per channel", lambda m: m.vector is not None),
-        Requires[Match]("representable", "the new parameters overflow, or the divisor is 0", lambda m: m.fits),
+        Requires[Match](
+            "representable", "the new parameters overflow, or the divisor is 0", lambda m: m.fits, costly=True
+        ),
     )
     pays = (
         Pays[Match](

@@ -92,7 +92,7 @@ class FuseLayerNormalizationAffine(Rule[Match]):
             "the parameters have the shape of the normalized axes",
             lambda m: m.taken_over or m.vector is not None,
         ),
-        Requires[Match]("representable", "the new parameters overflow", lambda m: m.fits),
+        Requires[Match]("representable", "the new parameters overflow", lambda m: m.fits, costly=True),
     )
     pays = (
         Pays[Match](
