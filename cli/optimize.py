@@ -58,6 +58,9 @@ class _Run:
 @click.option(
     "--external-data", type=click.Choice(["auto", "always", "never"]), help="Where weights go; auto: as in the input."
 )
+@click.option(
+    "--strip-debug", is_flag=True, default=None, help="Take away doc strings, and metadata of all but the model itself."
+)
 @click.option("--strict", is_flag=True, default=None, help="Fail rather than leave out a rewrite that is at fault.")
 @click.option("--dry-run", is_flag=True, default=None, help="Do everything but write the model.")
 @click.option("--report", type=options.PATH, metavar="FILE.json", help="Write a report, on failure too; - is stdout.")
@@ -127,7 +130,7 @@ def _same(a: Path, b: Path) -> bool:
 
 
 def _with_own_options(settings: Settings, given: dict[str, Any]) -> Settings:
-    names = ("opset", "verify", "allow_unverified", "external_data", "dry_run", "strict")
+    names = ("opset", "verify", "allow_unverified", "external_data", "strip_debug", "dry_run", "strict")
     return dataclasses.replace(settings, **{name: given[name] for name in names if given.get(name) is not None})
 
 

@@ -44,6 +44,7 @@ def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> No
     if len(report.contradictions) > _MAX_CONTRADICTIONS:
         more = len(report.contradictions) - _MAX_CONTRADICTIONS
         pairs.append(("contradiction", f"and {more} more; `inspect --facts` and the report have all"))
+    pairs += [("lost", line) for line in report.lost]
     pairs += [("verified", line) for line in verification_lines(report.verification)]
     if report.lossy is not None:
         pairs += [("lossy step", line) for line in verification_lines(report.lossy)]

@@ -251,6 +251,8 @@ class Report:
         files: what was written: the .onnx file and, if there is one, its data file.
         contradictions: values whose declared type or shape is wrong; nothing rests on what they declare.
         opset: the change of operator set; None where none was asked for.
+        lost: what the model said about its parts (doc strings, metadata, quantization annotations) and says no
+            more, as those parts are gone; one line per kind.
         rolled_back: rewrites that were found at fault, and left out.
         culprit: the rewrite at fault where the run failed.
     """
@@ -269,6 +271,7 @@ class Report:
     passes: list[PassRecord] = field(default_factory=list[PassRecord])
     rewrites: list[Rewrite] = field(default_factory=list[Rewrite])
     refusals: list[Refusal] = field(default_factory=list[Refusal])
+    lost: list[str] = field(default_factory=list[str])
     rolled_back: list[RolledBack] = field(default_factory=list[RolledBack])
     verification: Verification = field(default_factory=lambda: Verification("skipped"))
     lossy: Verification | None = None

@@ -78,6 +78,7 @@ class Settings:
         verification: how the comparison is done.
         external_data: where weights go; `auto` follows the input.
         trust_links: accept external data behind links that leave the model's folder.
+        strip_debug: take away doc strings, and the metadata of everything but the model itself.
         dry_run: do everything but write.
         strict: fail where verification does, instead of leaving out the rewrite at fault; and where a rule or
             pass does not come to its end, instead of leaving it out.
@@ -101,6 +102,7 @@ class Settings:
     verification: VerifySettings = field(default_factory=VerifySettings)
     external_data: ExternalData = "auto"
     trust_links: bool = False
+    strip_debug: bool = False
     dry_run: bool = False
     strict: bool = False
     timeout: float = 600.0

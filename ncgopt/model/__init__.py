@@ -1,6 +1,7 @@
 """A model on disk and in memory: reading, writing, and what must survive in between."""
 
 from ncgopt.model.contract import Contract
+from ncgopt.model.debug import Remarks, strip
 from ncgopt.model.load import Loaded, from_proto, load
 from ncgopt.model.save import SavedFiles, save, write_beside
 from ncgopt.model.stats import stats
@@ -10,12 +11,14 @@ from ncgopt.model.write import to_proto
 __all__ = [
     "Contract",
     "Loaded",
+    "Remarks",
     "SavedFiles",
     "from_proto",
     "load",
     "pinned_names",
     "save",
     "stats",
+    "strip",
     "to_proto",
     "write_beside",
 ]

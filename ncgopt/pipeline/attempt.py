@@ -57,6 +57,9 @@ class Attempt:
         self.loaded = models.load(path, trust_links=settings.trust_links)
         self.report = Report(model=str(path), version=version("ncgopt"), repairs=list(self.loaded.repairs))
         self.report.before = models.stats(self.loaded.model, self.loaded.file_bytes)
+        if settings.strip_debug:
+            models.strip(self.loaded.model)
+        self._remarks = models.Remarks.of(self.loaded.model)
         self.contract = models.Contract.of(self.loaded.model).bind(settings.bind)
         bind_dimensions(self.loaded.model, settings.bind)
         protect(self.loaded.model, settings.keep)
@@ -110,4 +113,5 @@ class Attempt:
             report.rewrites = self._session.rewrites
             report.rolled_back = list(self._session.faults)
             report.refusals = self._session.refusals()
+            report.lost = self._remarks.lost(models.Remarks.of(self.loaded.model))
             report.after = runner.stats

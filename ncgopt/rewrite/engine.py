@@ -316,3 +316,6 @@ def _merge_metadata(made: Sequence[ir.Node], removed: Sequence[ir.Node]) -> None
         merged.update(gone.metadata_props)
     for node in made:
         node.metadata_props.update({k: v for k, v in merged.items() if k not in node.metadata_props})
+    said = next((node.doc_string for node in removed if node.doc_string), None)
+    if made and said and not made[-1].doc_string:
+        made[-1].doc_string = said

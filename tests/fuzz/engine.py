@@ -100,13 +100,25 @@ def is_valid(model: onnx.ModelProto) -> bool:
     return True
 
 
+def _has_schema(op_type: str, version: int) -> bool:
+    try:
+        onnx.defs.get_schema(op_type, version, "")
+    except onnx.defs.SchemaError:
+        return False
+    return True
+
+
 def is_standard(model: onnx.ModelProto) -> bool:
-    """Whether the checker knows all operators: it has no schemas of `com.microsoft` and the like."""
+    """Whether the checker knows all operators.
+
+    It has no schemas of `com.microsoft`, nor of those that ONNX Runtime has in older operator sets than ONNX.
+    """
     known = {"", "ai.onnx.ml"} | {f.domain for f in model.functions}
+    versions = {o.domain: o.version for o in model.opset_import}
     nodes = [*model.graph.node, *(n for f in model.functions for n in f.node)]
     while nodes:
         node = nodes.pop()
-        if node.domain not in known or (node.domain == "" and not onnx.defs.has(node.op_type)):
+        if node.domain not in known or (node.domain == "" and not _has_schema(node.op_type, versions.get("", 1))):
             return False
         nodes += [n for a in node.attribute if a.HasField("g") for n in a.g.node]
     return True

@@ -49,6 +49,11 @@ class Optimized:
     def is_exact(self) -> bool:
         return all(CLAIMS[source] is Claim.EXACT for source in self.fired)
 
+    @property
+    def is_ranged(self) -> bool:
+        """Whether the result is the same only in ranges: a rule that holds for finite numbers and no empty tensors."""
+        return any(CLAIMS[source] is Claim.RANGED for source in self.fired)
+
 
 def optimize(model: onnx.ModelProto, target: str, limit: int | None = None) -> Optimized:
     """All steps of the default preset, as `ncgopt optimize --no-verify` runs them; at most `limit` changes."""

@@ -168,6 +168,8 @@ def _compared(
     for kind, feeds, expected in answers:
         if kind == "special" and not optimized.is_exact:
             continue  # other rules may do with infinities what the real numbers, which have none, allow
+        if optimized.is_ranged and not (all(_is_plain(v) for v in feeds.values()) and all(map(_is_plain, expected))):
+            continue
         try:
             actual = run(optimized.model, feeds)
         except CannotRun as error:
@@ -184,6 +186,12 @@ def _compared(
             name = model.graph.output[at].name
             return Failure("mismatch", target, f"{name}, {kind}: {complaint}; {', '.join(optimized.fired)}"[:700])
     return None
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether a value is inside of what RANGED rules are about: not empty, and finite."""
+    array = np.asarray(value) if not isinstance(value, list) else np.zeros(1)
+    return array.size > 0 and (array.dtype.kind != "f" or bool(np.isfinite(array).all()))
 
 
 def _is_lenient(model: onnx.ModelProto, feeds: Feeds) -> bool:
