@@ -100,7 +100,7 @@ def test_second_application_does_nothing(case: Case, worker: Worker):
 def test_guard_matters(case: Case, worker: Worker):
     """Without the guard, a `requires` case must go wrong, and a `pays` case must still be right."""
     rule = RULE_BY_NAME[case.subject]
-    if case.guard == "output-needs-a-producer":
+    if case.guard in ("output-needs-a-producer", "operator-not-redefined"):
         return  # the engine's own refusal: nothing of the rule's to leave out
     guard = next(g for g in (*rule.requires, *rule.pays) if g.name == case.guard)
     before = parse(case.source)

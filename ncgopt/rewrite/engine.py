@@ -50,6 +50,7 @@ class Engine:
                     self._by_root.setdefault(root, []).append(rule)
                 self._guards[rule.name] = sorted((*rule.requires, *rule.pays), key=lambda guard: guard.costly)
         self._without = without
+        self._redefined: set[tuple[str, str]] = set()
 
     def run(self, model: ir.Model) -> Counter[str]:
         """Rewrite `model` in place; returns how often each rule fired.
@@ -71,6 +72,7 @@ class Engine:
         session.watchdog.enter(RULES)
         facts.survey(model)
         facts.forget()
+        self._redefined = {(function.domain, function.name) for function in model.functions.values()}
         before = fired.total()
         queue = deque(all_nodes(model))
         queued = set(queue)
@@ -154,6 +156,11 @@ class Engine:
         if _only_renames_identity(node, tape):
             tape.discard()
             session.refuse(rule.name, "output-needs-a-producer", where(node))
+            return None
+        if any((made.domain, made.op_type) in self._redefined for made in tape.nodes):
+            # A local function of that name is what would be called, from inside itself perhaps.
+            tape.discard()
+            session.refuse(rule.name, "operator-not-redefined", where(node))
             return None
         if not session.spend(rule.name, where(node)):
             tape.discard()

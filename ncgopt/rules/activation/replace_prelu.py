@@ -33,6 +33,11 @@ class ReplacePrelu(Rule[Match]):
     since_opset = 7
     requires = (
         Requires[Match](
+            "no-broadcast",
+            "ONNX Runtime lets more slopes enlarge x, against the standard",
+            lambda m: _fits(facts.shape(m.slope), facts.shape(m.x)),
+        ),
+        Requires[Match](
             "single-precision",
             "ONNX Runtime has no LeakyRelu for float64, and its attribute less precision",
             lambda m: facts.dtype(m.x) in (ir.DataType.FLOAT, ir.DataType.FLOAT16),
@@ -51,3 +56,10 @@ class ReplacePrelu(Rule[Match]):
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """One LeakyRelu."""
         return [tape.op("LeakyRelu", [m.x], {"alpha": m.alpha})]
+
+
+def _fits(slope: facts.Shape | None, x: facts.Shape | None) -> bool:
+    """Whether the slope's shape can be broadcast to that of x."""
+    if slope is None or x is None or len(slope) > len(x):
+        return False
+    return all(dim in (1, own) for dim, own in zip(slope[::-1], x[::-1], strict=False))

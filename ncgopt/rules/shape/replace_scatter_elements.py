@@ -12,6 +12,11 @@ from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 
+# What ONNX Runtime's ScatterND reduces (tried with 1.32); its ScatterElements reduces more.
+_REDUCED = frozenset({
+    ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.INT8, ir.DataType.INT16, ir.DataType.INT32, ir.DataType.INT64,
+    ir.DataType.UINT8, ir.DataType.UINT16, ir.DataType.UINT32, ir.DataType.UINT64, ir.DataType.BOOL,
+})  # fmt: skip
 _REDUCTIONS = {16: ("add", "mul"), 18: ("add", "mul", "min", "max")}
 
 
@@ -47,6 +52,11 @@ class ReplaceScatterElements(Rule[Match]):
     root = "ScatterElements"
     since_opset = 16
     requires = (
+        Requires[Match](
+            "kernel-for-the-type",
+            "ONNX Runtime's ScatterND reduces no half precision",
+            lambda m: facts.dtype(m.data) in _REDUCED,
+        ),
         Requires[Match]("whole-rows", "part of a row, or of the updates, is left alone", lambda m: m.whole_rows),
     )
 
