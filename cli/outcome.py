@@ -83,6 +83,8 @@ def verification_lines(verification: Verification) -> list[str]:
         more = f" and {len(known) - _MAX_BINDINGS} more" if len(known) > _MAX_BINDINGS else ""
         where = f" at {'; '.join(known[:_MAX_BINDINGS])}{more}" if known else ""
         lines.append(f"{len(verification.runs)} runs{where}")
+    if verification.reference and verification.reference != "float64":
+        lines.append(f"no float64 reference: {verification.reference}")
     if verification.windows is not None:
         lines.append(_windows_text(verification.windows))
     if verification.worst is not None:
@@ -106,7 +108,11 @@ def difference_text(difference: OutputDifference) -> str:
         return f"{difference.output}: {difference.detail}"
     if difference.max_abs == 0:
         return f"{difference.output}: equal"
-    return f"{difference.output}: differs by {difference.max_abs:.3g}, allowed {difference.limit:.3g}"
+    text = f"{difference.output}: differs by {difference.max_abs:.3g}, allowed {difference.limit:.3g}"
+    if difference.error is None or difference.own_error is None:
+        return text
+    allowed = f", allowed {difference.error_limit:.3g}" if difference.error_limit is not None else ""
+    return f"{text}; from float64 by {difference.error:.3g}, the original by {difference.own_error:.3g}{allowed}"
 
 
 def _totals(records: Iterable[PassRecord]) -> dict[str, _Total]:

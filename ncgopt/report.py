@@ -159,6 +159,13 @@ class OutputDifference:
         elements: how many elements the output has.
         noise: how far ONNX Runtime's own optimizations, or rounding the inputs or the weights, move the original
             (0: not measured, because it was not needed); `limit` is at least twice that.
+        error: largest difference of the result from what the original computes in float64; None where that
+            is not known.
+        own_error: the same of the original.
+        error_limit: how large `error` may be; None where float64 does not decide.
+        decided: rows (of an output with at least two axes) whose largest element leads by more than the two
+            models may be apart; None where the output has no such rows.
+        agreeing: rows among them whose largest element is in the same place.
     """
 
     output: str
@@ -169,10 +176,17 @@ class OutputDifference:
     mismatches: int = 0
     elements: int = 0
     noise: float = 0.0
+    error: float | None = None
+    own_error: float | None = None
+    error_limit: float | None = None
+    decided: int | None = None
+    agreeing: int | None = None
 
     @property
     def ok(self) -> bool:
-        """Whether this output is within its limit."""
+        """Whether this output is as close as it has to be, to the original and, where that is known, to float64."""
+        if self.error is not None and self.error_limit is not None and self.error > self.error_limit:
+            return False
         return not self.detail and self.max_abs <= self.limit
 
 
@@ -231,6 +245,7 @@ class Verification:
         interface: differences between the two interfaces, one line each.
         runs: what was run and how the outputs compare.
         worst: the output that is furthest from its limit, relative to that limit.
+        reference: `float64` where the original could be computed in it, to measure both sides by; else why not.
         windows: what was compared where the models were not run as a whole; None where they were.
     """
 
@@ -241,6 +256,7 @@ class Verification:
     worst: OutputDifference | None = None
     seconds: float = 0.0
     windows: WindowFigures | None = None
+    reference: str = ""
 
 
 @dataclass

@@ -51,7 +51,8 @@ def excess(difference: OutputDifference) -> float:
         return float("inf")
     if difference.max_abs <= 0.0:
         return 0.0
-    return difference.max_abs / difference.limit if difference.limit > 0 else float("inf")
+    away = difference.error / difference.error_limit if difference.error and difference.error_limit else 0.0
+    return max(away, difference.max_abs / difference.limit) if difference.limit > 0 else float("inf")
 
 
 def _accept_off_by_one(difference: OutputDifference, actual: Value) -> OutputDifference:
@@ -106,7 +107,7 @@ def _arrays(name: str, expected: Array, actual: Array, random: bool) -> OutputDi
     relative = RELATIVE.get(expected.dtype.name)
     if relative is None:
         return _exact(name, expected, actual)
-    return _floats(name, expected, actual, relative)
+    return float_difference(name, expected, actual, relative)
 
 
 def _exact(name: str, expected: Array, actual: Array) -> OutputDifference:
@@ -120,7 +121,8 @@ def _exact(name: str, expected: Array, actual: Array) -> OutputDifference:
     return OutputDifference(name, largest, scale, 0.0, mismatches=count, elements=expected.size)
 
 
-def _floats(name: str, expected: Array, actual: Array, relative: float) -> OutputDifference:
+def float_difference(name: str, expected: Array, actual: Array, relative: float) -> OutputDifference:
+    """Compare two float arrays of one shape, with `relative` of the scale around each element as the limit."""
     scale = max((float(finite.max(initial=0.0)) for finite, _ in _magnitudes(expected)), default=0.0)
     worst = OutputDifference(name, 0.0, scale, relative * scale + _TINY, elements=expected.size)
     scales = _slice_scales(expected, scale)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -20,10 +21,13 @@ from ncgopt.verify.inputs import Survey
 from ncgopt.verify.noise import NoiseMeter
 from ncgopt.verify.original import Child, Clock, Original, OutOfTime, load_reason
 from ncgopt.verify.search import CaseSearch, Found
+from ncgopt.verify.verdict import how, notes
 from ncgopt.verify.windows.remote import WindowOutcome
 
 Answer = tuple[OutputDifference, ...] | str
-_ILL_CONDITIONED = 0.1  # noise of this part of an output's scale on every run makes a comparison say little
+_PRECISE_SHARE = 0.05  # of the whole time, for float64
+_PRECISE_LEAST = 5.0  # seconds, for float64
+_PRECISE_FACTOR = 3.0  # times as long as the original itself took, for float64
 
 
 class _Inconclusive(Exception):  # control flow inside this package
@@ -93,6 +97,7 @@ class _Check:
     notes: list[str] = field(default_factory=list[str])
     runs: list[VerifyRun] = field(default_factory=list[VerifyRun])
     windows: WindowFigures | None = None
+    reference: str = ""
 
     def outcome(self) -> Verification:
         try:
@@ -109,22 +114,19 @@ class _Check:
 
     def _verdict(self, status: Literal["passed", "failed", "inconclusive"], reason: str) -> Verification:
         worst = max((output for run in self.runs for output in run.outputs), key=excess, default=None)
-        return Verification(status, reason, (), tuple(self.runs), worst, self.child.clock.elapsed, self.windows)
+        runs, seconds = tuple(self.runs), self.child.clock.elapsed
+        return Verification(status, reason, (), runs, worst, seconds, self.windows, self.reference)
 
     def _judged(self) -> Verification:
         failing = [(run, output) for run in self.runs for output in run.outputs if not output.ok]
         if not failing:
-            self._note_noise()
+            self.notes += notes(self.runs)
             return self._verdict("passed", "; ".join(self.notes))
         run, output = max(failing, key=lambda pair: excess(pair[1]))
         self._keep(self.runs.index(run))
         sizes = ", ".join(f"{name}={size}" for name, size in run.binding.items())
         where = f"{run.source}{' at ' + sizes if sizes else ''}, {run.level}"
-        how = output.detail or (
-            f"differs by {output.max_abs:.3g} where {output.limit:.3g} is allowed (scale {output.scale:.3g}, "
-            f"{output.mismatches} of {output.elements} elements differ)"
-        )
-        return self._verdict("failed", f"output {output.output}: {how} ({where})")
+        return self._verdict("failed", f"output {output.output}: {how(output)} ({where})")
 
     def _run(self) -> None:
         try:
@@ -139,8 +141,10 @@ class _Check:
             self._note(survey, found)
             self._by_windows(survey, cases)
             return
+        start = time.monotonic()
         random = self._random(survey, found, self._record(survey, cases, optimize))
         self._note(survey, found)
+        self._record_precisely(survey, cases, optimize, time.monotonic() - start)
         noise = NoiseMeter(
             self.child,
             self.original,
@@ -242,6 +246,16 @@ class _Check:
         except (WorkerDied, LoadError, RunError) as death:
             raise _Inconclusive(f"the original ran before, but not again: {death}") from None
 
+    def _record_precisely(self, survey: Survey, cases: Sequence[Case], optimize: bool, taken: float) -> None:
+        """Compute the cases in float64 where that can be had; `taken` seconds were the original's own."""
+        seconds = min(_PRECISE_SHARE * self.child.clock.seconds, max(_PRECISE_LEAST, _PRECISE_FACTOR * taken))
+        try:
+            lacks: str = self.child.ask("record_precisely", self.original, survey, cases, seconds)
+        except WorkerDied as death:
+            lacks = str(death)
+            self._record(survey, cases, optimize)
+        self.reference = lacks or "float64"
+
     def _open_original(self, survey: Survey, optimize: bool) -> None:
         self.child.open(self.original, "the original", optimize)
         if survey.overridable:
@@ -283,7 +297,9 @@ class _Check:
             names = self.child.open(self.result, "the result", level)
             if not level or not original_optimized:
                 self._same_inputs(survey, names)
-            answers: list[Answer] = self.child.ask("compare_with_recorded", survey, list(enumerate(cases)), random)
+            answers: list[Answer] = self.child.ask(
+                "compare_with_recorded", survey, list(enumerate(cases)), random, True
+            )
             problem = next((answer for answer in answers if isinstance(answer, str)), None)
         except LoadError as error:
             self._require_readable_result()
@@ -336,21 +352,4 @@ class _Check:
         for case, outputs in zip(cases, judged, strict=True):
             self.runs.append(
                 VerifyRun(case.source, dict(case.binding), "enable-all" if level else "disable-all", outputs)
-            )
-
-    def _note_noise(self) -> None:
-        """Name the outputs that passed only because the original itself moves, and on how many runs."""
-        compared: dict[str, list[OutputDifference]] = {}
-        for output in (output for run in self.runs for output in run.outputs):
-            compared.setdefault(output.output, []).append(output)
-        for name, outputs in compared.items():
-            noisy = [output for output in outputs if output.noise and output.ok]
-            if not noisy:
-                continue
-            where = "" if len(noisy) == len(outputs) else f" on {len(noisy)} of {len(outputs)} runs"
-            moves = max(output.noise for output in noisy)
-            blind = all(output.noise > _ILL_CONDITIONED * output.scale for output in outputs)
-            little = ", so the comparison says little" if blind else ""
-            self.notes.append(
-                f"output {name} is ill-conditioned{where}: the original moves by {moves:.2g} itself{little}"
             )

@@ -63,7 +63,15 @@ def allow(
         tied = 0 < difference.mismatches <= _flips(numeric)
         return replace(difference, limit=difference.max_abs, noise=largest) if tied else difference
     factor = NOISE_FACTOR * max((excess(other) for other in numeric), default=0.0)
-    return replace(difference, limit=difference.limit * max(1.0, factor), noise=largest)
+    limit = difference.limit * max(1.0, factor)
+    if _turned(difference) > NOISE_FACTOR * max((_turned(other) for other in numeric), default=0):
+        what = f"{_turned(difference)} of {difference.decided} rows have their largest element elsewhere"
+        return replace(difference, limit=limit, noise=largest, detail=what)
+    if difference.error_limit is None:
+        return replace(difference, limit=limit, noise=largest)
+    # What the original does to itself, it may also do to its distance from float64.
+    error_limit = max(difference.error_limit, factor * difference.limit)
+    return replace(difference, limit=limit, noise=largest, error_limit=error_limit)
 
 
 def _allow_detail(
@@ -79,6 +87,11 @@ def _allow_detail(
     else:
         excused = difference.mismatches <= _flips([optimizing])
     return replace(difference, detail="", noise=float("inf")) if excused else difference
+
+
+def _turned(difference: OutputDifference) -> int:
+    """Rows that were decided and are decided otherwise."""
+    return (difference.decided or 0) - (difference.agreeing or 0)
 
 
 def _flips(noise: Sequence[OutputDifference]) -> float:

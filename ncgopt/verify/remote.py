@@ -7,6 +7,7 @@ the original's outputs are kept until the next original is recorded.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,12 +24,15 @@ from ncgopt.settings import VerifySettings
 from ncgopt.verify import nudge
 from ncgopt.verify.cases import Case, Trial
 from ncgopt.verify.compare import compare_outputs
+from ncgopt.verify.criterion import agreement, with_errors
 from ncgopt.verify.feeds import TooLarge, jittered, make_feeds, perturbed
 from ncgopt.verify.inputs import Survey
+from ncgopt.verify.precise import NoReference, run_precisely
 from ncgopt.verify.survey import survey
 from ncgopt.verify.userfeeds import load_feeds, save_feeds
 from ncgopt.verify.windows import remote as windows
 from ncgopt.verify.windows.remote import WindowOutcome
+from ncgopt.verify.windows.side import Side
 from ncgopt.verify.windows.stream import Stream
 
 
@@ -38,6 +42,7 @@ class _State:
     who: str = ""
     recorded: list[list[Value]] = field(default_factory=list[list[Value]])
     defaults: dict[str, Array] = field(default_factory=dict[str, Array])
+    precise: dict[int, list[Value]] = field(default_factory=dict[int, "list[Value]"])
 
 
 _state = _State()
@@ -50,6 +55,7 @@ def release() -> None:
     _state.session = None
     _state.recorded.clear()
     _state.defaults.clear()
+    _state.precise.clear()
 
 
 def close() -> None:
@@ -148,10 +154,36 @@ def record(expected: Survey, cases: Sequence[Case]) -> list[tuple[bytes, ...]]:
     return [tuple(_digest(value) for value in outputs) for outputs in _state.recorded]
 
 
+def record_precisely(path: Path, expected: Survey, cases: Sequence[Case], seconds: float) -> str:
+    """Compute the cases in float64, and keep the outputs as what both sides are measured by.
+
+    Returns:
+        Why that was not possible for all of them; cases before the first that was not are kept.
+    """
+    _state.precise.clear()
+    until = time.monotonic() + seconds
+    side = Side.load(path)
+    for number, case in enumerate(cases):
+        feeds = _feeds(expected, case)
+        stage(f"running the original in float64 ({case})")
+        try:
+            found = run_precisely(side, side.nodes, feeds, expected.outputs, until=until)
+        except NoReference as reason:
+            return str(reason)
+        _state.precise[number] = [found[name] for name in expected.outputs]
+    return ""
+
+
 def compare_with_recorded(
-    expected: Survey, cases: Sequence[tuple[int, Case]], random: Sequence[str]
+    expected: Survey, cases: Sequence[tuple[int, Case]], random: Sequence[str], judge: bool = False
 ) -> list[tuple[OutputDifference, ...] | str]:
     """Run the open model on cases, in order, and compare with what was recorded under their number.
+
+    Args:
+        expected: what the original expects and gives.
+        cases: with their numbers.
+        random: outputs whose values are random.
+        judge: the open model is the result: its errors against float64 and its decisions count too.
 
     Returns:
         Per case one difference per output, or why it did not run.
@@ -173,7 +205,10 @@ def compare_with_recorded(
         stage("comparing outputs")
         ordered = [given[name] for name in names]
         right = _state.recorded[number]
-        answers.append(compare_outputs(names, right, ordered, random=frozenset(random), quantizes=expected.quantizes))
+        found = compare_outputs(names, right, ordered, random=frozenset(random), quantizes=expected.quantizes)
+        if judge and number in _state.precise:
+            found = with_errors(found, _state.precise[number], right, ordered)
+        answers.append(tuple(agreement(a, b, one) for a, b, one in zip(right, ordered, found, strict=True)))
     return answers
 
 

@@ -43,6 +43,13 @@ EIGHT_BIT_FRACTION = 0.01
 # rounding its inputs or weights, make it differ from itself; see `noise.py`.
 NOISE_FACTOR = 2.0
 
+# The error of a result against float64, where that can be had, may be so many times the original's own, or
+# this part of the table's limit, whichever is larger. Where the original is beyond the table's limit itself,
+# a result with at most this part of its error is right. See `criterion.py`.
+ERROR_FACTOR = 8.0
+ERROR_FLOOR = 0.05
+ERROR_BETTER = 0.5
+
 # A slice of an output (all boxes, all scores of one class) is held to its own scale where it has
 # this many elements, but never to less than this part of the whole output's scale: below that, a
 # small slice may be the difference of large numbers.

@@ -94,7 +94,7 @@ class RunningPiece:
         return found
 
     def _open(self, feeds: Mapping[str, Value], outputs: Sequence[str]) -> Session:
-        types = {name: _type_of(name, value) for name, value in feeds.items()}
+        types = {name: type_of(name, value) for name, value in feeds.items()}
         if self._session is None or types != self._types:
             proto, weights = _write(self.piece, types, outputs)
             if self._change is not None:
@@ -151,11 +151,11 @@ _HANDED_OVER = {
 }
 
 
-def _type_of(name: str, value: Value) -> onnx.TypeProto:
+def type_of(name: str, value: Value) -> onnx.TypeProto:
     """The type of a value that was computed; sizes are left open, since they differ between runs."""
     proto = onnx.TypeProto()
     if isinstance(value, list) and value:
-        proto.sequence_type.elem_type.CopyFrom(_type_of(name, value[0]))
+        proto.sequence_type.elem_type.CopyFrom(type_of(name, value[0]))
         proto.sequence_type.elem_type.tensor_type.ClearField("shape")
         return proto
     if not isinstance(value, np.ndarray):

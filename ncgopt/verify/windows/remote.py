@@ -13,6 +13,7 @@ from ncgopt.settings import VerifySettings
 from ncgopt.verify.cases import Case
 from ncgopt.verify.compare import excess
 from ncgopt.verify.inputs import Survey
+from ncgopt.verify.verdict import how
 from ncgopt.verify.windows.check import Run, WindowCheck
 from ncgopt.verify.windows.cut import Cutter
 from ncgopt.verify.windows.judge import Comparison
@@ -95,11 +96,7 @@ def _failure(cutter: Cutter, found: Sequence[Comparison]) -> str:
     output = max(bad.outputs, key=excess)
     producer = cutter.result.producer(cutter.result.values[output.output])
     maker = f", computed by {producer.op_type}," if producer is not None else ""
-    how = output.detail or (
-        f"differs by {output.max_abs:.3g} where {output.limit:.3g} is allowed (scale {output.scale:.3g}, "
-        f"{output.mismatches} of {output.elements} elements differ)"
-    )
-    return f"value {output.output}{maker} {how} ({bad.sample.source}, {bad.level})"
+    return f"value {output.output}{maker} {how(output)} ({bad.sample.source}, {bad.level})"
 
 
 def _notes(figures: WindowFigures, found: Sequence[Comparison]) -> tuple[str, ...]:
