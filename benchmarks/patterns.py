@@ -133,6 +133,10 @@ REMOVED = (
     Pattern("LoRA xW + (xA)B -> x(W + AB)", "merge-parallel-products", "1.12", "float[128, 512] x",
             "s = MatMul(x, w)  t = MatMul(x, a)  u = MatMul(t, b)  y = Add(s, u)",
             {"w": (512, 512), "a": (512, 16), "b": (16, 512)}),
+    Pattern("channel shuffle into weights", "fold-channel-shuffle-into-conv", "1.1", "float[1, 128, 28, 28] x",
+            "c = Conv(x, v)  t = Reshape(c, s)  u = Transpose<perm = [0, 2, 1, 3, 4]>(t)  r = Reshape(u, d)  "
+            "y = Conv(r, w)",
+            {"s": _i(1, 4, 32, 28, 28), "d": _i(1, 128, 28, 28), "v": (128, 128, 1, 1), "w": (64, 128, 1, 1)}),
     Pattern("BN -> Conv forwards", "fold-affine-into-next-conv", "1.09", "float[1, 64, 56, 56] x",
             "n = BatchNormalization(x, g, h, mean, var)  y = Conv(n, w, b)",
             {"g": (64,), "h": (64,), "mean": (64,), "var": np.ones(64, np.float32), "w": (64, 64, 1, 1), "b": (64,)}),

@@ -6,6 +6,7 @@ from typing import Any
 
 from ncgopt.rewrite.rule import Rule
 from ncgopt.rules.convolution.fold_affine_into_next_conv import FoldAffineIntoNextConv
+from ncgopt.rules.convolution.fold_channel_shuffle_into_conv import FoldChannelShuffleIntoConv
 from ncgopt.rules.convolution.fold_conv_add import FoldConvAdd
 from ncgopt.rules.convolution.fold_conv_batch_norm import FoldConvBatchNorm
 from ncgopt.rules.convolution.fold_conv_mul import FoldConvMul
@@ -55,4 +56,5 @@ RULES: tuple[Rule[Any], ...] = (
     ReorderConvResize(),
     ReplaceConvOfUpsampled(),
     ReplaceFewChannelConv(),
+    FoldChannelShuffleIntoConv(),
 )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.facts.operands import ints_operand, normalized_axes
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._convolution import Convolution, convolution_at
 from ncgopt.rules.convolution._geometry import geometry
@@ -30,7 +31,7 @@ class Match:
     @property
     def bias_counts_fully(self) -> bool:
         """Whether the bias comes out whole: averaged with padding, it comes out as a part."""
-        if self.pool.op_type == "GlobalAveragePool" or not self.layer.addend.any():
+        if self.pool.op_type != "AveragePool" or not self.layer.addend.any():
             return True
         found = geometry(self.pool)
         counts = facts.int_attribute(self.pool, "count_include_pad")
@@ -40,7 +41,7 @@ class Match:
     @property
     def shrinks(self) -> bool:
         """Whether the pool leaves fewer elements."""
-        if self.pool.op_type == "GlobalAveragePool":
+        if self.pool.op_type != "AveragePool":
             spatial = self.layer.shape[2:]
             return any(dim != 1 for dim in spatial)
         found = geometry(self.pool)
@@ -48,7 +49,7 @@ class Match:
 
 
 class ReorderConvAveragePool(Rule[Match]):
-    """`AveragePool(Conv1x1(x, W, b))` becomes `Conv1x1(AveragePool(x), W, b)`; GlobalAveragePool likewise.
+    """`AveragePool(Conv1x1(x, W, b))` becomes `Conv1x1(AveragePool(x), W, b)`; of all of the picture likewise.
 
     Both are linear, one in the channels, the other in the places, and an average of b is b. The
     products then count once for each element of the smaller tensor.
@@ -56,7 +57,7 @@ class ReorderConvAveragePool(Rule[Match]):
 
     name = "reorder-conv-average-pool"
     claim = Claim.ROUNDS
-    root = ("GlobalAveragePool", "AveragePool")
+    root = ("GlobalAveragePool", "AveragePool", "ReduceMean")
     requires = (
         Requires[Match]("pointwise", "padding, or elements that the convolution leaves out", lambda m: m.is_pointwise),
         Requires[Match](
@@ -71,9 +72,18 @@ class ReorderConvAveragePool(Rule[Match]):
     def match(self, node: ir.Node) -> Match | None:
         """Bind the convolution."""
         layer = convolution_at(node.inputs[0], node, "Conv")
-        return Match(node, layer) if layer is not None else None
+        if layer is None or (node.op_type == "ReduceMean" and not _averages_pictures(node, len(layer.shape))):
+            return None
+        return Match(node, layer)
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """The pool, then the convolution."""
-        pooled = tape.like(m.pool, [m.layer.x])
+        pooled = tape.like(m.pool, [m.layer.x, *m.pool.inputs[1:]])
         return [tape.like(m.layer.node, [pooled, *m.layer.node.inputs[1:]])]
+
+
+def _averages_pictures(node: ir.Node, rank: int) -> bool:
+    """Whether a ReduceMean is over all spatial axes, and keeps them."""
+    axes = ints_operand(node, "axes", 1)
+    counted = normalized_axes(axes, rank) if axes else None
+    return facts.int_attribute(node, "keepdims") == 1 and counted is not None and sorted(counted) == [*range(2, rank)]

@@ -16,6 +16,7 @@ from ncgopt.facts.rounding import representable, rounded
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._convolution import Convolution, convolution
 from ncgopt.rules.convolution._geometry import geometry
+from ncgopt.settings import Target
 
 # Which of the three taps fall on the element before, itself and the element behind, per phase.
 _PHASES = (((0,), (1, 2)), ((0, 1), (2,)))
@@ -63,6 +64,7 @@ class ReplaceConvOfUpsampled(Rule[Match]):
     claim = Claim.ROUNDS
     root = "Conv"
     since_opset = 11
+    targets = frozenset({Target.ONNXRUNTIME})  # more operators; measured there
     requires = (Requires[Match]("representable", "a sum of weights overflows", lambda m: m.fits),)
     pays = (
         Pays[Match]("sole-user", "the doubled picture stays anyway", lambda m: facts.sole_user(m.resize.outputs[0])),

@@ -10,6 +10,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
+from ncgopt.settings import Target
 
 _MOST_CHANNELS = 512  # the band is multiplied as a full matrix
 
@@ -40,6 +41,7 @@ class ReplaceLrn(Rule[Match]):
     claim = Claim.RANGED
     root = "LRN"
     since_opset = 7
+    targets = frozenset({Target.ONNXRUNTIME})  # more operators; measured there
     requires = (Requires[Match]("three-quarters", "the power is no product of square roots", lambda m: m.beta == 0.75),)
     pays = (
         Pays[Match]("few-channels", "the band as a full matrix is more work", lambda m: m.channels <= _MOST_CHANNELS),

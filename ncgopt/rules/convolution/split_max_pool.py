@@ -10,6 +10,7 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._geometry import Geometry, geometry
+from ncgopt.settings import Target
 
 _LEAST = 5  # below, the second pass over the data costs what it saves
 
@@ -35,6 +36,7 @@ class SplitMaxPool(Rule[Match]):
     name = "split-max-pool"
     claim = Claim.RANGED
     root = "MaxPool"
+    targets = frozenset({Target.ONNXRUNTIME})  # more operators; measured there
     requires = (
         Requires[Match](
             "no-indices",

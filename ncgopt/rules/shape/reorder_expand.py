@@ -34,7 +34,7 @@ class Match:
 
 
 class ReorderExpand(Rule[Match]):
-    """`f(Expand(x))` becomes `Expand(f(x))`, f elementwise, with a constant, or a product with a matrix.
+    """`f(Expand(x))` becomes `Expand(f(x))`, f elementwise, with a constant, or a product with a matrix; Tile likewise.
 
     The same numbers are computed once, then repeated; an Expand that meets a broadcasting operator
     goes altogether (`eliminate-expand-before-broadcast`). Constants must not vary along an axis that is
@@ -55,7 +55,7 @@ class ReorderExpand(Rule[Match]):
     def match(self, node: ir.Node) -> Match | None:
         """Bind the Expand, and what the operator combines it with."""
         for index, value in enumerate(node.inputs[:2]):
-            expand = producer_beside(value, node, "Expand")
+            expand = producer_beside(value, node, "Expand", "Tile")
             if expand is None or expand.inputs[0] is None or value is None:
                 continue
             if node.op_type == "MatMul":
@@ -74,7 +74,7 @@ class ReorderExpand(Rule[Match]):
         inputs = [m.expand.inputs[0] if k == m.index else v for k, v in enumerate(m.node.inputs)]
         made = tape.like(m.node, inputs)
         target = m.expand.inputs[1] if m.target is None else tape.constant(np.array(m.target, np.int64))
-        return [tape.op("Expand", [made, target])]
+        return [tape.op(m.expand.op_type, [made, target])]
 
 
 def _of_product(node: ir.Node, expand: ir.Node) -> Match | None:
@@ -91,6 +91,8 @@ def _of_product(node: ir.Node, expand: ir.Node) -> Match | None:
 def _is_constant_across(other: ir.Value | None, expand: ir.Node) -> bool:
     """Whether the constant varies along no axis that is expanded, and enlarges nothing itself."""
     x = expand.inputs[0]
+    if expand.op_type == "Tile" and (other is None or facts.known_size(other) != 1):
+        return False
     if other is None or x is None or not facts.is_constant(other):
         return False
     return facts.is_broadcast_of(facts.shape(other), facts.shape(x))
