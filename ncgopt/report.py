@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ncgopt.records import record
 from ncgopt.to_json import to_json
 
 SCHEMA_VERSION = 1
 
 
-@dataclass(frozen=True)
+@record
 class ModelStats:
     """Size of a model. Nodes are counted in the main graph, subgraphs and local functions.
 
@@ -35,7 +36,7 @@ class ModelStats:
     operators: Mapping[str, int]
 
 
-@dataclass(frozen=True)
+@record
 class WrittenFile:
     """A file of the result: its path, bytes, and SHA-256 in hexadecimal."""
 
@@ -44,7 +45,7 @@ class WrittenFile:
     sha256: str
 
 
-@dataclass(frozen=True)
+@record
 class Repair:
     """Something ONNX Runtime tolerates and the ONNX standard does not, put right on loading."""
 
@@ -53,7 +54,7 @@ class Repair:
     detail: str
 
 
-@dataclass(frozen=True)
+@record
 class Contradiction:
     """A value whose declared element type or shape is not what it has on every run.
 
@@ -72,7 +73,7 @@ class Contradiction:
         return f"{self.value} is declared as {self.declared}, and is {self.proven}"
 
 
-@dataclass(frozen=True)
+@record
 class OpsetChange:
     """Another version of the default operator set, as the user asked for.
 
@@ -104,7 +105,7 @@ class PassRecord:
     rules: dict[str, int] = field(default_factory=dict[str, int])
 
 
-@dataclass(frozen=True)
+@record
 class Rewrite:
     """One change to the graph, in the order they were made: the unit that bisection counts."""
 
@@ -116,7 +117,7 @@ class Rewrite:
 RollbackScope = Literal["place", "everywhere", "rest"]
 
 
-@dataclass(frozen=True)
+@record
 class RolledBack:
     """A rewrite at fault, left out. It is a bug in ncgopt or in a runtime, and worth reporting.
 
@@ -135,7 +136,7 @@ class RolledBack:
     reason: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class Refusal:
     """How often a rule matched and one of its guards said no, with one place as an example."""
 
@@ -145,7 +146,7 @@ class Refusal:
     example: str
 
 
-@dataclass(frozen=True)
+@record
 class OutputDifference:
     """How far one output of the result is from the original's, on one run.
 
@@ -190,7 +191,7 @@ class OutputDifference:
         return not self.detail and self.max_abs <= self.limit
 
 
-@dataclass(frozen=True)
+@record
 class VerifyRun:
     """One set of feeds, run through original and result.
 
@@ -207,7 +208,7 @@ class VerifyRun:
     outputs: tuple[OutputDifference, ...]
 
 
-@dataclass(frozen=True)
+@record
 class WindowFigures:
     """How a comparison by windows covered the result, see `ncgopt.verify.windows`.
 
@@ -233,7 +234,7 @@ class WindowFigures:
     too_large: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class Verification:
     """Outcome of comparing a result with its original.
 

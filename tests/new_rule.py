@@ -24,14 +24,14 @@ RULE = '''\
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = {root}(x, ...)`: bind here whatever the guards and `build` need."""
 

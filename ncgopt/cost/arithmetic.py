@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
-from onnx.reference import ReferenceEvaluator
 
 from ncgopt.cost.standins import Exchange, subgraphs
 
@@ -186,6 +185,8 @@ class _Folding:
         model = helper.make_model(
             helper.make_graph([node], "one", inputs, outputs), opset_imports=self._opsets, ir_version=self._ir_version
         )
+        from onnx.reference import ReferenceEvaluator  # slow to import, and few who count costs need it
+
         try:
             evaluator: Any = ReferenceEvaluator(model)  # `run` is not typed completely
             results: list[Any] = evaluator.run(None, feeds)

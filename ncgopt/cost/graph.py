@@ -9,6 +9,7 @@ import onnx_ir as ir
 
 from ncgopt.cost import shapes
 from ncgopt.cost.node import NodeCost, node_cost, weight_bytes
+from ncgopt.records import record
 
 
 @dataclass
@@ -32,7 +33,7 @@ class OperatorCost:
     unsized: int = 0
 
 
-@dataclass(frozen=True)
+@record
 class GraphCost:
     """Cost of one run of a model.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt.cost import attention, elementwise, linear, movement, reduction
 from ncgopt.cost.sized import ShapeOf, Sized, UnknownShapeError
+from ncgopt.records import record
 
 # Domain and operator -> FLOPs. Each table is a subject of its own; no operator is in two of them.
 _COUNTERS: dict[tuple[str, str], Callable[[Sized], int]] = {
@@ -20,7 +20,7 @@ _COUNTERS: dict[tuple[str, str], Callable[[Sized], int]] = {
 }
 
 
-@dataclass(frozen=True)
+@record
 class NodeCost:
     """What running one node once takes.
 

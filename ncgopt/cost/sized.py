@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 
 Shape = tuple[int, ...]
 ShapeOf = Callable[[ir.Value], Sequence[int] | None]
@@ -18,7 +18,7 @@ class UnknownShapeError(Exception):
     """A counter needs a shape or an attribute that is not known; never leaves `ncgopt.cost`."""
 
 
-@dataclass(frozen=True)
+@record
 class Sized:
     """One node and a way to look shapes up; every accessor raises `UnknownShapeError` rather than guess."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt.facts import attributes, constants, shapes, uses
 from ncgopt.facts.constants import Array
+from ncgopt.records import record
 
 
 def producer_beside(value: ir.Value | None, root: ir.Node, *op_types: str) -> ir.Node | None:
@@ -67,7 +67,7 @@ def vector(value: ir.Value | None, size: int) -> Array | None:
     return np.full(size, float(number)) if number is not None else None
 
 
-@dataclass(frozen=True)
+@record
 class BatchNorm:
     """A BatchNormalization whose parameters are constants: `out = x * factor + addend` per channel (axis 1).
 
@@ -114,7 +114,7 @@ def batch_norm(node: ir.Node) -> BatchNorm | None:
     return BatchNorm(node, x, _is_inference(node), epsilon, (scale, bias, mean, variance))
 
 
-@dataclass(frozen=True)
+@record
 class Affine:
     """`node` computes `x * factor + addend` per channel (axis 1); both float64 `[channels]`."""
 

@@ -8,13 +8,13 @@ SimplifiedLayerNormalization, and LayerNormalization long before ONNX had one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import onnx
 import onnx_ir as ir
 
+from ncgopt.records import record
 
-@dataclass(frozen=True)
+
+@record
 class Standard:
     """The standard operator, its version, and what of a node it knows.
 

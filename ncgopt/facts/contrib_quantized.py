@@ -7,15 +7,15 @@ inputs; their element types follow from an input (ONNX Runtime, docs/ContribOper
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import onnx
 import onnx_ir as ir
 
 from ncgopt.facts.types import UNKNOWN, ValueType, from_proto, to_proto
+from ncgopt.records import record
 
 
-@dataclass(frozen=True)
+@record
 class _Operator:
     """What an operator is without its scales and zero points.
 

@@ -8,7 +8,6 @@ only flatter the share.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import onnx_ir as ir
@@ -16,11 +15,12 @@ import onnx_ir as ir
 from ncgopt.facts import attributes, shapes, symbols
 from ncgopt.facts.elements import elements
 from ncgopt.facts.types import Shape
+from ncgopt.records import record
 
 _SMALL = 64  # elements of an integer tensor that may be a shape, axes or bounds
 
 
-@dataclass(frozen=True)
+@record
 class Lost:
     """A value about which something is unknown although that of all its node's inputs is known.
 
@@ -42,7 +42,7 @@ class Lost:
     cause: str = ""
 
 
-@dataclass(frozen=True)
+@record
 class Coverage:
     """What the facts know of a model.
 

@@ -8,7 +8,6 @@ gets a name of its own: two values that have it in common have the same size.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
 from typing import cast
 
 import onnx_ir as ir
@@ -18,6 +17,7 @@ from ncgopt.facts.inference.contents import may_have_contents
 from ncgopt.facts.inference.view import Contents
 from ncgopt.facts.marks import mark_of
 from ncgopt.facts.types import UNKNOWN, Shape, ValueType
+from ncgopt.records import record
 
 _CACHE = "ncgopt.known"
 _FRESH = "ncgopt.fresh"
@@ -26,7 +26,7 @@ _epoch = next(_epochs)
 _numbers = itertools.count(1)
 
 
-@dataclass(frozen=True)
+@record
 class Known:
     """Type and, for small integer tensors, contents of a value.
 

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt.facts import attributes, constants, shapes, uses
+from ncgopt.records import record
 
 _MAX_DEPTH = 24
 _KEEPS = frozenset({
@@ -24,7 +24,7 @@ _KEEPS = frozenset({
 """Operators whose result holds elements of the first input and nothing else."""
 
 
-@dataclass(frozen=True)
+@record
 class Interval:
     """Every element that is not NaN is at least `low` and at most `high`."""
 

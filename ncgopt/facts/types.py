@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import onnx
 import onnx_ir as ir
 
 from ncgopt.facts.symbols import Dim
+from ncgopt.records import record
 
 Shape = tuple[Dim, ...]
 
 
-@dataclass(frozen=True)
+@record
 class ValueType:
     """What is known of a value; None for what is not."""
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ncgopt.passes import PASSES, Pass
 from ncgopt.pipeline.presets import EXACT_PRESETS, PRESETS, RULES_GROUP
+from ncgopt.records import record
 from ncgopt.rewrite.rule import Claim, Rule
 from ncgopt.rules import RULES
 
 
-@dataclass(frozen=True)
+@record
 class Option:
     """One option of a pass."""
 
@@ -24,7 +24,7 @@ class Option:
     help: str
 
 
-@dataclass(frozen=True)
+@record
 class GuardEntry:
     """One guard of a rule; `kind` is `requires` (soundness) or `pays` (profit)."""
 
@@ -33,7 +33,7 @@ class GuardEntry:
     kind: str
 
 
-@dataclass(frozen=True)
+@record
 class CatalogEntry:
     """A pass or rule as users meet it.
 

@@ -6,7 +6,6 @@ import dataclasses
 import difflib
 import fnmatch
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any, cast
 
 from ncgopt.errors import Usage
@@ -14,11 +13,12 @@ from ncgopt.passes import Pass
 from ncgopt.passes.apply_rules import ApplyRules
 from ncgopt.pipeline.catalog import pass_by_name, rule_by_name
 from ncgopt.pipeline.presets import EXACT_PRESETS, PRESET_OPTIONS, PRESETS, RULES_GROUP
+from ncgopt.records import record
 from ncgopt.rewrite.rule import Claim, Rule
 from ncgopt.settings import Settings, Target
 
 
-@dataclass(frozen=True)
+@record
 class Plan:
     """What runs: `lossy` passes once, first; `steps` again and again until none changes anything; then `closing`.
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
 from pathlib import Path
 
 from ncgopt import model as models
 from ncgopt.errors import UnsoundRewrite, VerificationFailed
 from ncgopt.pipeline.attempt import Attempt
 from ncgopt.pipeline.run import Progress
+from ncgopt.records import record
 from ncgopt.report import Report, Verification
 from ncgopt.rewrite.avoided import Avoided
 from ncgopt.runtime import Worker
@@ -23,7 +23,7 @@ def _silent(_: str) -> None:
     return
 
 
-@dataclass(frozen=True)
+@record
 class Trial:
     """One run of the pipeline.
 

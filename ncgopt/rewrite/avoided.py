@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ncgopt.records import record
 
 
-@dataclass(frozen=True)
+@record
 class Avoided:
     """What to leave out.
 

@@ -9,11 +9,11 @@ import abc
 import enum
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, TypeVar
 
 import onnx_ir as ir
 
+from ncgopt.records import record
 from ncgopt.rewrite.tape import Tape
 from ncgopt.settings import Target
 
@@ -34,7 +34,7 @@ class Claim(enum.Enum):
     LOSSY = "lossy"
 
 
-@dataclass(frozen=True)
+@record
 class Guard(Generic[M]):
     """A named condition on a match.
 

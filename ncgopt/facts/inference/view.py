@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
@@ -12,12 +11,13 @@ import onnx_ir as ir
 from ncgopt.facts import attributes
 from ncgopt.facts.symbols import Dim
 from ncgopt.facts.types import UNKNOWN, Shape, ValueType
+from ncgopt.records import record
 
 Contents = np.ndarray[Any, Any]
 """The elements of a small integer or boolean tensor: an array of objects, each a `Dim` (booleans are 0 and 1)."""
 
 
-@dataclass(frozen=True)
+@record
 class NodeView:
     """A node with the facts about its inputs; every accessor answers None for what is not known."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Tape
 
 INPUTS_SINCE = 11
 
 
-@dataclass(frozen=True)
+@record
 class Bound:
     """One end of a Clip.
 
@@ -32,7 +32,7 @@ class Bound:
     absent: bool = False
 
 
-@dataclass(frozen=True)
+@record
 class Bounds:
     """Both ends; `low.number <= high.number`, neither is NaN or -0.0, and some finite number lies between."""
 

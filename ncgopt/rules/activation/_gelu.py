@@ -6,12 +6,12 @@ Hendrycks and Gimpel, Gaussian Error Linear Units, 2016 (arXiv:1606.08415).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Requires
 from ncgopt.rules.activation._pieces import NO_BROADCAST, SOLE_USERS, Pieces
 from ncgopt.rules.activation._polynomial import expand, operands
@@ -31,7 +31,7 @@ _TOLERANCES = {
 }
 
 
-@dataclass(frozen=True)
+@record
 class Match(Pieces):
     """`root` is GELU of x; `tanh` says which form."""
 

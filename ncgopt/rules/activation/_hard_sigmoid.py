@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.interior import is_closed
+from ncgopt.records import record
 from ncgopt.rewrite import Requires, Tape
 from ncgopt.rules.activation import _clip
 from ncgopt.rules.activation._pieces import NO_BROADCAST, SOLE_USERS, Pieces
@@ -23,7 +23,7 @@ _TOLERANCES = {ir.DataType.FLOAT16: 2e-3}  # a sixth, rounded
 _TOLERANCE = 1e-6
 
 
-@dataclass(frozen=True)
+@record
 class Match(Pieces):
     """`root` is `Clip(alpha x + beta, 0, 1)`, perhaps times x; written with another height and a factor."""
 

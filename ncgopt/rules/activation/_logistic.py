@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rules.activation._pieces import NO_BROADCAST, SOLE_USERS, Pieces
 from ncgopt.rules.activation._polynomial import expand
 
 
-@dataclass(frozen=True)
+@record
 class Match(Pieces):
     """`root` divides something by `1 + exp(-x)`."""
 

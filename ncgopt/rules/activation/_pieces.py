@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.interior import is_closed
+from ncgopt.records import record
 from ncgopt.rewrite import Pays, Requires
 
 
-@dataclass(frozen=True)
+@record
 class Pieces:
     """`root` is a function of x, computed by several operators.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 
 Powers = tuple[int, ...]
 _MAX_TERMS = 12
@@ -18,7 +18,7 @@ _MAX_DEPTH = 10  # longer chains are no activation
 _OPERATORS = ("Add", "Sub", "Mul", "Div", "Neg", "Pow", "Sqrt")
 
 
-@dataclass(frozen=True)
+@record
 class Polynomial:
     """A polynomial in some values.
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.interior import is_closed
 from ncgopt.facts.operands import ints_operand, normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Pays, Tape
 
 _SERVED = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE})
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root` is the Softmax of x along its last axis, or the logarithm of that, computed by `nodes`."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 
 _MOVES = ("Identity", "Expand", "Reshape", "Unsqueeze", "Squeeze", "Transpose", "Slice", "Gather", "Tile", "Flatten")
 _MAX_DEPTH = 12
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Where(IsNaN(p), other, p)`, where p is the Softmax of `scores`."""
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 from ncgopt.rules.activation import _clip
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Clip(x)` with bounds that no finite number lies outside of."""
 

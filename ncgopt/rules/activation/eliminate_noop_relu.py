@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 from ncgopt.rules.activation import _clip
 
@@ -20,7 +20,7 @@ _MAX_MOVES = 8  # between two activations there are hardly ever more than two
 _NON_NEGATIVE = ("Relu", "Sigmoid", "HardSigmoid", "Softplus", "Softmax", "Exp", "Abs", "ThresholdedRelu", "Clip")
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Relu(x)`, where the elements of x come from `source`."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.ranges import is_non_negative
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`Relu(x)` or `Abs(x)`, x computed."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 from ncgopt.rules.activation import _clip
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Clip(Clip(x))`, and the bounds that do the same at once."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import onnx_ir as ir
@@ -11,12 +10,13 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.interior import is_closed
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 _SERVED = frozenset({ir.DataType.FLOAT})  # ONNX Runtime 1.32 has no other LeakyRelu on CPUs
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root` is x where x is not negative, and `alpha x` elsewhere; `constants` take part in computing it."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.interior import is_closed
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 
 _SERVED = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16})  # at every opset
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root = x * Tanh(Softplus(x))`."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Rule, Tape
 from ncgopt.rules.activation._pieces import NO_BROADCAST, SOLE_USERS, Pieces
 from ncgopt.rules.activation._polynomial import expand
@@ -18,7 +18,7 @@ from ncgopt.settings import Target
 _SERVED = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
 
 
-@dataclass(frozen=True)
+@record
 class Match(Pieces):
     """`root = x * Sigmoid(alpha x)`."""
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 from ncgopt.rules.activation import _clip
 
 _RELU = _clip.Bounds(_clip.Bound(0), _clip.Bound(math.inf))
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Clip(Relu(x))` or `out = Relu(Clip(x))`, and the bounds that do the same at once."""
 

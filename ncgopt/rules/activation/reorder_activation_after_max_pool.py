@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._geometry import geometry
 
@@ -17,7 +17,7 @@ _MONOTONE = ("Sigmoid", "Tanh", "Relu", "LeakyRelu", "HardSigmoid", "Softplus", 
 _SLOPES = {"LeakyRelu": ("alpha",), "HardSigmoid": ("alpha",), "Elu": ("alpha",), "Selu": ("alpha", "gamma")}
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`pool(activation(x))`."""
 

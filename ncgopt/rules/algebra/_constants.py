@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +11,13 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.constants import Array
+from ncgopt.records import record
 
 # The smallest normal number. NumPy knows it for its own types only, not for bfloat16.
 _SMALLEST = {"float64": 2.0**-1022, "float32": 2.0**-126, "float16": 2.0**-14, "bfloat16": 2.0**-126}
 
 
-@dataclass(frozen=True)
+@record
 class Step:
     """`node = operator(x, constant)`, or `operator(constant, x)` where `constant_first`."""
 

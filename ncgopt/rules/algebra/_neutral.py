@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.constants import Array
+from ncgopt.records import record
 from ncgopt.rewrite import Requires
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = operator(x, constant)`, or the other way round where the operator commutes."""
 

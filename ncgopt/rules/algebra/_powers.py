@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Requires
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Pow(x, exponent)`, x of a floating-point type."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.uniform import is_positive_zero
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Rule, Tape
 
 _STATES = (5, 6)  # initial_h and, of an LSTM, initial_c
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`outputs = LSTM(...)`, of whose initial states those at `zeros` are zero."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -12,6 +11,7 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.algebra._constants import Step, chains, is_integer_array, takes_no_more_room
 
@@ -32,7 +32,7 @@ def _signed(step: Step) -> Array:
         return np.negative(array) if subtracts else array
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = (x + inner) + outer`, with any of the signs that Sub gives."""
 

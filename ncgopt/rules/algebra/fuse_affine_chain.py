@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -14,6 +13,7 @@ from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable, rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 _STEPS = ("Add", "Sub", "Mul", "Div")
@@ -21,7 +21,7 @@ _MAX_STEPS = 12
 _LARGEST = 2**16  # elements of a combined constant
 
 
-@dataclass(frozen=True)
+@record
 class Step:
     """`node` combines `x` with a constant; `swapped` where the constant comes first."""
 
@@ -31,7 +31,7 @@ class Step:
     swapped: bool
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root` is the last of `steps`, which begin at the first one's x."""
 

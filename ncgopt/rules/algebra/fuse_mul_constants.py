@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -12,6 +11,7 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.algebra._constants import Step, chains, is_integer_array, is_normal, takes_no_more_room
 
@@ -20,7 +20,7 @@ def _divides(step: Step) -> bool:
     return step.node.op_type == "Div"
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = (x * inner) * outer`, either of them divided by where it is a Div."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`op_type(a, b)` is what an Add or a Sub computes with `negated`, the negative of one of the two."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 
 _FUSED = {"Greater": "GreaterOrEqual", "Less": "LessOrEqual"}
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`Or(compared, equal)`: `a > b` or `a < b`, or a equals b."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -11,12 +10,13 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.algebra._constants import is_float_array, is_normal, takes_no_more_room
 from ncgopt.rules.algebra._idioms import is_part_of_attention
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = x / divisor`."""
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt.facts.ranges import interval
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 from ncgopt.rules.algebra import _powers
 
 _EXPONENTS = (0.5, -0.5, 1.5, 4.0)
 
 
-@dataclass(frozen=True)
+@record
 class Match(_powers.Match):
     """`out = Pow(x, power)`."""
 

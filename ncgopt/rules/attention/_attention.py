@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.interior import is_closed
+from ncgopt.records import record
 from ncgopt.rules.attention._heads import Heads, read_heads, scale_of
 from ncgopt.rules.attention._masks import Added, Mask, broadcast, read_selection
 
@@ -19,7 +19,7 @@ _RANK = 4
 _FUSED_MATMUL = "com.microsoft::FusedMatMul"
 
 
-@dataclass(frozen=True)
+@record
 class Scores:
     """What goes into the softmax: `scale * queries @ keys^T`, with `masks` added, by `nodes`."""
 
@@ -30,7 +30,7 @@ class Scores:
     nodes: tuple[ir.Node, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Attention:
     """One attention, `product` the MatMul with the values that ends it.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 
 _MAX_DEPTH = 24
 _MOVES = frozenset(
@@ -17,7 +17,7 @@ _MOVES = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@record
 class Bounds:
     """Every element lies between `low` and `high`, or is minus infinity where `minus_inf` says that it may be."""
 

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Tape
 from ncgopt.rules.shape._permutations import permutation
 
 _TO_HEADS = (0, 2, 1, 3)
 
 
-@dataclass(frozen=True)
+@record
 class Heads:
     """A tensor of shape `(batch, heads, length, size)`, or what it is made from.
 

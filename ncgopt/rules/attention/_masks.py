@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Tape
 
 # A number at least this low, added to scores of any sensible size, leaves nothing of them and of their
@@ -15,7 +14,7 @@ from ncgopt.rewrite import Tape
 _OVERWHELMS = {ir.DataType.FLOAT: -1e30, ir.DataType.FLOAT16: -6e4}
 
 
-@dataclass(frozen=True)
+@record
 class Added:
     """`scores + value`."""
 
@@ -31,7 +30,7 @@ class Added:
         return self.value
 
 
-@dataclass(frozen=True)
+@record
 class Selected:
     """`Where(condition, scores, number)`, or with the branches exchanged unless `keeps`."""
 

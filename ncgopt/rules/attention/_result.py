@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Tape
 from ncgopt.rules.attention._attention import Attention, read_attention
 from ncgopt.rules.shape._permutations import permutation
@@ -29,7 +29,7 @@ class Form(enum.Enum):
     PACKED = "packed"
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root` is the result of `attention` in the given form; `outer` stands between it and the MatMul."""
 

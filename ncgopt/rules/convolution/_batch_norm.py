@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -12,11 +11,12 @@ from ncgopt import facts
 from ncgopt.facts.affine import BatchNorm, batch_norm
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable
+from ncgopt.records import record
 from ncgopt.rewrite import Pays, Requires, Tape
 from ncgopt.rules.convolution._convolution import Convolution, convolution_at
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """A convolution with constant weights, and the BatchNormalization of its output."""
 

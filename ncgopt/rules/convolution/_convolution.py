@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -12,10 +11,11 @@ from ncgopt import facts
 from ncgopt.facts.affine import producer_beside, vector
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Tape
 
 
-@dataclass(frozen=True)
+@record
 class Convolution:
     """A Conv or ConvTranspose with weights of known shape and a constant bias or none.
 

@@ -7,7 +7,6 @@ it costs nothing there: it is what the runtime itself forms one level below.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -15,6 +14,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Tape
 from ncgopt.rules.activation._clip import bounds
 
@@ -24,7 +24,7 @@ _DEFAULTS: dict[str, int | str] = {"auto_pad": "NOTSET", "dilations": 1, "group"
 _LARGEST = float(np.finfo(np.float32).max)
 
 
-@dataclass(frozen=True)
+@record
 class Activation:
     """An activation that FusedConv knows, with its parameters in the order of `activation_params`."""
 
@@ -32,7 +32,7 @@ class Activation:
     parameters: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root = activation(Conv(x, W, b))`; `nodes` is everything this takes but the Conv."""
 

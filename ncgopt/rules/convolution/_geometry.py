@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 
 Sizes = tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Geometry:
     """Spatial attributes, one entry per spatial dimension; padding is written out."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 from ncgopt.rules.convolution._convolution import Convolution, convolution
 from ncgopt.rules.shape._permutations import permutation
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`layer(Reshape(Transpose(Reshape(x))))`: channels read as a table of `rows` x `columns`, column by column."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
@@ -12,11 +11,12 @@ from ncgopt import facts
 from ncgopt.facts.affine import per_channel
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._convolution import Convolution, convolution_at
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = layer + sign * constant`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -12,10 +11,11 @@ from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.constants import Array
 from ncgopt.facts.operands import normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Conv(Gather(x, order, axis=1), W, b)`.
 

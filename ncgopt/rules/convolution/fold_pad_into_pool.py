@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -12,6 +11,7 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.ranges import interval
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._geometry import Geometry, geometry
 from ncgopt.rules.convolution.fold_pad_into_conv import pad_amounts
@@ -19,7 +19,7 @@ from ncgopt.rules.convolution.fold_pad_into_conv import pad_amounts
 _LOWEST = {ir.DataType.FLOAT: float(np.finfo(np.float32).min), ir.DataType.FLOAT16: float(np.finfo(np.float16).min)}
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`pool(Pad(x))`."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.symbols import add, is_at_least
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._geometry import Geometry, geometry
 from ncgopt.rules.shape._slices import Range, is_whole, ranges
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`Slice(conv(x))`; `steps` is the step of the Slice per spatial axis."""
 

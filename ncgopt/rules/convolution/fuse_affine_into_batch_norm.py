@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -13,6 +12,7 @@ from ncgopt import facts
 from ncgopt.facts.affine import Affine, affine, affine_at
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable, rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 _MAX_STEPS = 8
@@ -24,7 +24,7 @@ _BLOCKED = frozenset({
 _ACTIVATIONS = frozenset({"Relu", "LeakyRelu", "Sigmoid", "Tanh", "Clip", "HardSigmoid", "Mul", "Add", "Sum"})
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root` is the last of `steps`, which begin at `x`."""
 

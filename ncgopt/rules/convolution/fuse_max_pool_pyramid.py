@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._geometry import Geometry, geometry
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`large(x)` and `small(x)`, both with a window at every element."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -13,12 +12,13 @@ from ncgopt import facts
 from ncgopt.facts.affine import affine_at
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable, rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._convolution import Convolution, convolution_at
 from ncgopt.rules.convolution._geometry import Geometry, geometry
 
 
-@dataclass(frozen=True)
+@record
 class Branch:
     """One summand as a convolution of x: weights and bias in float64, and where its windows lie."""
 
@@ -29,7 +29,7 @@ class Branch:
     values: tuple[ir.Value, ...]
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`sum = large + sign * small`, both of the same x; `offset` is where the smaller kernel lies in the larger."""
 

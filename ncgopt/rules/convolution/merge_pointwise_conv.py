@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -12,12 +11,13 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable, rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._convolution import Convolution, convolution, convolution_at
 from ncgopt.rules.convolution._geometry import Geometry, geometry
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`second(first(x))`; one of them, at least, looks at one element at a time."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 from ncgopt.rules.convolution._convolution import Convolution, convolution
 from ncgopt.rules.convolution._geometry import geometry
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`layer(Concat(parts))` along the channels; `channels` is how many each part has."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -13,6 +12,7 @@ from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable, rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._convolution import Convolution, convolution
 from ncgopt.rules.convolution._geometry import geometry
@@ -25,7 +25,7 @@ _REPEATS = frozenset(
 )
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`layer(resize(x))`, a kernel of 3 x 3 on a picture whose rows and columns each come twice."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.constants import Array
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 from ncgopt.rules.convolution._convolution import Convolution, convolution
 from ncgopt.rules.convolution._geometry import Geometry, geometry
@@ -21,7 +21,7 @@ _MOST_PHASES = 16
 _LEAST_GAIN = 1.4  # by the count of products; below, bringing the elements into order costs what is saved
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`layer(x)` with an output of known height and width."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.settings import Target
 
 _MOST_CHANNELS = 512  # the band is multiplied as a full matrix
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`LRN(x)` of known channels."""
 

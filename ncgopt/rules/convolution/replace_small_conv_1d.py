@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 from ncgopt.rules.convolution._fused_conv import activation_of, conv_at
 from ncgopt.rules.shape._axes import squeeze
@@ -22,7 +22,7 @@ _AXIS = 2  # the new one, of length 1, before the old one
 _PER_AXIS = {"kernel_shape": 1, "strides": 1, "dilations": 1}
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`node` convolves along one axis."""
 

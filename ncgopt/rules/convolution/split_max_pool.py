@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.convolution._geometry import Geometry, geometry
 from ncgopt.settings import Target
@@ -15,7 +15,7 @@ from ncgopt.settings import Target
 _LEAST = 5  # below, the second pass over the data costs what it saves
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`pool(x)` with windows in two dimensions."""
 

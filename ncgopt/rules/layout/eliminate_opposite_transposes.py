@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 from ncgopt.rules.layout import _moves
 from ncgopt.rules.layout._moves import Permutation
@@ -16,7 +16,7 @@ from ncgopt.rules.shape._permutations import permutation
 _MAX_REGION = 40
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root = Transpose(region, perm)`: operators that nothing else uses, each with the inputs that move with it.
 

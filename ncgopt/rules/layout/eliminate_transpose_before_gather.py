@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.layout._moves import counted_axis
 from ncgopt.rules.shape._permutations import permutation
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Gather(Transpose(x), index, axis)`, index of rank 0; `rest` are the axes of x that remain, in order."""
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.shape._slices import TO_THE_END, Range, ranges
 
 _DOUBLE_SINCE = 13  # ONNX Runtime's kernel takes float32 alone before
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Concat(x[:, :, r::b, c::b] for all r, c < b)` along the channels.
 

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.layout import _moves
 from ncgopt.rules.layout._moves import Permutation
 from ncgopt.rules.shape._permutations import permutation
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = node(Transpose(x), Transpose(y), c, ...)`; `perms` are those of the Transposes."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 from ncgopt.rules.layout import _moves
 from ncgopt.rules.layout._moves import Permutation
@@ -16,7 +16,7 @@ from ncgopt.rules.shape._permutations import permutation
 from ncgopt.settings import Target
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`softmax(transpose(x, perm))` along `axis`, which is not the last."""
 

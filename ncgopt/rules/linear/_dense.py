@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,10 +12,11 @@ from ncgopt import facts
 from ncgopt.facts.affine import per_channel, producer_beside
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Tape
 
 
-@dataclass(frozen=True)
+@record
 class Dense:
     """`out = x @ matrix + row` with constant weights `[inputs, outputs]` and a constant bias or none.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Pays, Requires, Tape
 
 # What ONNX Runtime's CPU provider has kernels for (tried with 1.20 and 1.32).
@@ -26,7 +26,7 @@ _PARAMETERS: dict[str, tuple[str, ...]] = {
 }
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = activation(Gemm(a, b, c))`, with all attributes of the fused operator."""
 

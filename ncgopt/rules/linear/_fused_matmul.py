@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
@@ -16,6 +15,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Tape
 
 MATMULS = ("MatMul", "com.microsoft::FusedMatMul")
@@ -23,7 +23,7 @@ _SERVED = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16, ir.DataType.DOUBLE}
 _FLAGS = ("transA", "transB")
 
 
-@dataclass(frozen=True)
+@record
 class Product:
     """`out = alpha * A' @ B'`, written as a MatMul or a FusedMatMul.
 
@@ -70,7 +70,7 @@ def product_at(value: ir.Value | None, root: ir.Node) -> Product | None:
     return product(producer_beside(value, root, *MATMULS))
 
 
-@dataclass(frozen=True)
+@record
 class Scaled:
     """`root = x * factor`; `rank` is that of the constant, which must not enlarge x."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -13,11 +12,12 @@ from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.linear._dense import Dense, bias_follows, dense
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`layer` reads `gather`, rows of `table`."""
 

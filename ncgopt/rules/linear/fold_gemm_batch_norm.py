@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -13,11 +12,12 @@ from ncgopt import facts
 from ncgopt.facts.affine import BatchNorm, batch_norm
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.linear._dense import Dense, dense_at
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """A dense layer and the BatchNormalization of its output."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.linear._dense import Dense, dense_at
 from ncgopt.rules.shape._slices import taken
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`Slice(layer)` along the last axis; `columns` are those that it takes."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """A Gemm whose input number `index` is transposed before."""
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 # What ONNX Runtime's CPU provider has Gemm kernels for; its MatMul also takes integers.
 _KERNELS = frozenset({ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16})
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = MatMul(a, b) + c`, in either order."""
 

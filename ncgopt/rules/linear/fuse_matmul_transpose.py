@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.linear import _fused_matmul
 from ncgopt.rules.linear._fused_matmul import Product
 from ncgopt.settings import Target
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """A product whose operand number `index` is transposed before."""
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -13,11 +12,12 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable, rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.linear._dense import Dense, bias_follows, dense, dense_at, gemm
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = second(first(x))`."""
 

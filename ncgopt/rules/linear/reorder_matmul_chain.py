@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
@@ -12,10 +11,11 @@ from ncgopt.cost import falls, product_cost
 from ncgopt.facts import symbols
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.symbols import Dim
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`(a b) c` where `left_first`, else `a (b c)`; `inner` is the product in parentheses."""
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.operands import normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 from ncgopt.rules.shape._slices import TO_THE_END, ranges
 
@@ -22,7 +22,7 @@ _BINARY = ("Add", "Sub", "Mul", "Div", "Pow", "Sum")
 _NORMALIZATIONS = ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization", "Softmax", "LogSoftmax")
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`selection(node(...))` along `axis`, which `node` treats row by row.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.linear._dense import dense_at
 
@@ -17,7 +17,7 @@ _MAX_MOVES = 8  # PyTorch's scaled_dot_product_attention comes to five
 _NORMALIZATIONS = ("LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization")
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`scale` multiplies, or divides, what `moves` made of `source`, in the order from the source on."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import cast
 
 import onnx_ir as ir
@@ -12,11 +11,12 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.operands import ints_operand, normalized_axes
+from ncgopt.records import record
 from ncgopt.rules.normalization import _statistics
 from ncgopt.rules.normalization._statistics import Match
 
 
-@dataclass(frozen=True)
+@record
 class Quotient:
     """`numerator / sqrt(mean_square + epsilon)`, where `mean_square` is the mean of `squared * squared`.
 

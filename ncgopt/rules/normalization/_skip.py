@@ -8,18 +8,18 @@ Their kernels for CPUs are slower than an Add and a normalization. Measured with
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Pays, Requires, Tape
 
 SLOWER = "on CPUs its kernel is slower than the Add and the normalization that it replaces"
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root` normalizes `x + skip` over the last axis.
 

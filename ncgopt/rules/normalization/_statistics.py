@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.interior import is_closed
+from ncgopt.records import record
 from ncgopt.rewrite import Pays, Requires, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root` is x normalized over its last `axes` axes; `nodes` is everything that this takes."""
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out, mask = Dropout(x)`; `inference` where it certainly does not train."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -13,10 +12,11 @@ from ncgopt import facts
 from ncgopt.facts.affine import BatchNorm, batch_norm, per_channel, producer_beside
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable, rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out` is `norm` times, divided by, plus or minus `constant`, or `constant - norm` where `reversed`."""
 

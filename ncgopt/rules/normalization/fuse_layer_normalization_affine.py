@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -13,12 +12,13 @@ from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.constants import Array
 from ncgopt.facts.rounding import representable, rounded
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 _WITHOUT_BIAS = ("RMSNormalization", "SimplifiedLayerNormalization")
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = norm * operand`, or `norm + operand`.
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.constants import Array
+from ncgopt.records import record
 from ncgopt.rewrite import Tape
 
 _INTEGERS = frozenset({
@@ -18,7 +17,7 @@ _INTEGERS = frozenset({
 _SMALLEST, _LARGEST = 2.0**-126, 2.0**111
 
 
-@dataclass(frozen=True)
+@record
 class Parameters:
     """How a `DequantizeLinear` or `QuantizeLinear` maps integers to floats: `(q - zero_point) * scale`.
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Pays, Requires, Tape
 from ncgopt.rules.quantized._parameters import Parameters, parameters
 
 EIGHT_BITS = frozenset({ir.DataType.UINT8, ir.DataType.INT8})
 
 
-@dataclass(frozen=True)
+@record
 class Dequantized:
     """`DequantizeLinear(q, scale, zero_point)`."""
 
@@ -26,7 +25,7 @@ class Dequantized:
         return [self.q, *self.by.pair(tape)]
 
 
-@dataclass(frozen=True)
+@record
 class Site:
     """`out = QuantizeLinear(node(DequantizeLinear(...), ...))`.
 

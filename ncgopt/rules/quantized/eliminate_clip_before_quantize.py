@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -12,6 +11,7 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.constants import Array
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 from ncgopt.rules.activation._clip import bounds
 from ncgopt.rules.quantized._parameters import Parameters, parameters
@@ -19,7 +19,7 @@ from ncgopt.rules.quantized._parameters import Parameters, parameters
 _EIGHT_BITS = {ir.DataType.UINT8: (0, 255), ir.DataType.INT8: (-128, 127)}
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = QuantizeLinear(Clip(x, low, high))`; a Relu is a Clip without an upper end."""
 

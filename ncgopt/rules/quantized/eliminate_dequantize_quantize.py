@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 from ncgopt.rules.quantized._parameters import Parameters, invertible, parameters, same_parameters
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = QuantizeLinear(DequantizeLinear(q, *before), *after)`."""
 

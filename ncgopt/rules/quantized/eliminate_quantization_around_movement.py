@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.quantized._parameters import Parameters, invertible, parameters, same_parameters
 from ncgopt.rules.quantized._sites import EIGHT_BITS, Dequantized, dequantized
@@ -22,7 +22,7 @@ _MOVING = (
 _CHOOSING = ("MaxPool",)  # what takes the largest
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = QuantizeLinear(node(DequantizeLinear(x), ...))`."""
 

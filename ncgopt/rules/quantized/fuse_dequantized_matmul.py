@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.quantized._parameters import are_along
 from ncgopt.rules.quantized._products import multiplies
@@ -15,7 +15,7 @@ from ncgopt.rules.quantized._sites import Dequantized, dequantized, is_float
 from ncgopt.settings import Target
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = MatMul(DequantizeLinear(a), DequantizeLinear(b))`."""
 

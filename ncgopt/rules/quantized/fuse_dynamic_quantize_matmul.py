@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 from ncgopt.settings import Target
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = MatMulIntegerToFloat(DynamicQuantizeLinear(x), b, ...)`."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.quantized._parameters import columns
 from ncgopt.settings import Target
@@ -17,7 +17,7 @@ from ncgopt.settings import Target
 _BIAS = {"MatMulIntegerToFloat": 6, "DynamicQuantizeMatMul": 4}
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = product(a, b, ...) + bias`, in either order."""
 

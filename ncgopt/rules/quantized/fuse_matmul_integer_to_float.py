@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.interior import is_closed
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.quantized._parameters import columns, is_per_column, is_single
 from ncgopt.settings import Target
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Cast(MatMulInteger(a, b, ...)) * (a_scale * b_scale)`, each product in either order."""
 

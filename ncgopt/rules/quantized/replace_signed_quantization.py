@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.quantized._parameters import Parameters, parameters, same_parameters
 from ncgopt.settings import Target
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = DequantizeLinear(QuantizeLinear(x, *there), *back)` in int8."""
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.operands import ints_operand, normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Tape
 
 _MAX_STEPS = 8  # between the angles and the product: Cos or Sin, a scale, casts, and axes inserted or dropped
 _MAX_ROWS = 2**20
 
 
-@dataclass(frozen=True)
+@record
 class Half:
     """The half of a table of cosines or sines that says all: `steps` applied to `source`, its last axis halved.
 

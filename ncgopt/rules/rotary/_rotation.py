@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
@@ -17,13 +16,14 @@ from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.elements import known_elements
 from ncgopt.facts.interior import is_closed
 from ncgopt.facts.operands import ints_operand, normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Pays, Requires
 from ncgopt.rules.rotary._angles import Half, half_of
 
 _SERVED = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`root` is x `[batch, heads, positions, 2 size]`, each head turned by the angles of its position.
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.operands import ints_operand, is_given, normalized_axes
+from ncgopt.records import record
 
 TO_THE_END = 2**31 - 1
 """The end that the specification recommends where the length of the axis is unknown."""
 _LARGEST = 2**63 - 1
 
 
-@dataclass(frozen=True)
+@record
 class Range:
     """`start:end:step` along one axis, as written: ends beyond the axis mean its end."""
 

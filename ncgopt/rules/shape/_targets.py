@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ncgopt import facts
+from ncgopt.records import record
 
 
-@dataclass(frozen=True)
+@record
 class Target:
     """A constant target: sizes, 0 for a copied dimension, -1 for one that follows from the others.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.operands import ints_operand, is_given, normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Reduce*(x)` over axes of length 1, which are kept, or over none."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Rule, Tape
 from ncgopt.rules.shape._slices import is_whole, ranges
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Slice(x)`, from 0 to the end of every axis named."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Rule, Tape
 from ncgopt.rules.shape._permutations import permutation
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Transpose(x)`, where every axis longer than 1 stays in place."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.operands import ints_operand, is_given
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 from ncgopt.rules.shape._axes import same_axes
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Unsqueeze(Squeeze(x, removed), inserted)`; both count the axes of x."""
 

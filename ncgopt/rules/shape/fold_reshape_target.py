@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.elements import elements
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 from ncgopt.rules.shape._targets import Target, constant_target
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Reshape(x, ...)`, the target computed; `target` says the same as a constant, None where none does."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt.facts.constants import Array
 from ncgopt.facts.elements import known_elements
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Shape(x)` or `Size(x)`, whose elements are known."""
 

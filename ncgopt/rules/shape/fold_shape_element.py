@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -11,10 +10,11 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.constants import Array
 from ncgopt.facts.elements import known_elements
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out` picks, out of computed sizes, such as are known."""
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.operands import ints_operand, normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 _ARG = ("ArgMax", "ArgMin")
@@ -18,7 +18,7 @@ _REDUCTIONS = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Unsqueeze(Reduce*(x, keepdims=0))` or `Squeeze(Reduce*(x, keepdims=1))`; axes counted in x's shape."""
 

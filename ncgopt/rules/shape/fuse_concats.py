@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.operands import normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`outer` is a Concat, one of whose inputs is the output of the Concat `inner`."""
 

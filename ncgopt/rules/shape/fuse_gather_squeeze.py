@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.operands import ints_operand, normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.shape._slices import ranges
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Squeeze(between, removed)`, between being element `index` of x along `axis`, counted from the front."""
 

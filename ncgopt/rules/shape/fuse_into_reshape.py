@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.shape._targets import Target, constant_target
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Squeeze(between)`, between a Reshape of x, or any other two of their kind; `target` does both."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.operands import ints_operand
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Reshape(between, target)`, between a Reshape, Flatten, Squeeze or Unsqueeze of x.
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 from ncgopt.rules.shape._slices import Range, composed, ranges
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Slice(Slice(x, first), second)`, each a range per axis."""
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.operands import ints_operand, normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Rule, Tape
 from ncgopt.rules.shape._axes import merged_axes, squeeze
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = Unsqueeze(Unsqueeze(x))`; `axes` are those of both."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -11,6 +10,7 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.operands import ints_operand
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Rule, Tape
 
 _UNARY = (
@@ -20,7 +20,7 @@ _UNARY = (
 _BINARY = ("Add", "Sub", "Mul", "Div", "Pow")
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`node(Expand(x, target))`; input number `index` of the node is expanded.
 

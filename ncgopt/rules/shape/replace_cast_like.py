@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 _SHORT = 4  # characters: with one more, the attribute takes no more than the name of the input and "Like" do
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = CastLike(x, y)`; `to` is y's element type, UNDEFINED where unknown."""
 

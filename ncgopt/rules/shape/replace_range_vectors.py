@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.constants import Array
+from ncgopt.records import record
 from ncgopt.rewrite.rule import Claim, Rule
 from ncgopt.rewrite.tape import Tape
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """The operands of a Range, each with its contents where it is a constant vector of one element."""
 

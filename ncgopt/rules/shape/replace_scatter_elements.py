@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
 
 # What ONNX Runtime's ScatterND reduces (tried with 1.32); its ScatterElements reduces more.
@@ -20,7 +20,7 @@ _REDUCED = frozenset({
 _REDUCTIONS = {16: ("add", "mul"), 18: ("add", "mul", "min", "max")}
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`ScatterElements(data, Expand(rows), updates)` along axis 0; `rows` is `[n, 1, ...]`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import onnx_ir as ir
@@ -11,12 +10,13 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.operands import normalized_axes
+from ncgopt.records import record
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 _SIZES_ARE_INPUTS = 13  # the opset since which Split takes them so
 
 
-@dataclass(frozen=True)
+@record
 class Match:
     """`out = SequenceAt(SplitToSequence(x, split), position)`.
 
