@@ -69,12 +69,17 @@ class SourceFile:
 
     def chunks(self, offset: int, length: int) -> Iterator[memoryview]:
         """`length` bytes from `offset` on, in pieces; each is gone when the next one is asked for."""
-        buffer = memoryview(bytearray(min(length, _CHUNK)))
+        return self.ranges((offset + start, min(_CHUNK, length - start)) for start in range(0, length, _CHUNK))
+
+    def ranges(self, ranges: Iterable[tuple[int, int]]) -> Iterator[memoryview]:
+        """Ranges as first byte and bytes; each is gone when the next one is asked for."""
+        buffer = memoryview(b"")
         with self.open() as file:
-            for start in range(0, length, _CHUNK):
-                piece = buffer[: min(_CHUNK, length - start)]
-                _fill(file, offset + start, piece, self.path)
-                yield piece
+            for start, length in ranges:
+                if length > len(buffer):
+                    buffer = memoryview(bytearray(length))
+                _fill(file, start, buffer[:length], self.path)
+                yield buffer[:length]
 
     def sha256(self) -> str:
         """Of the whole file, in hexadecimal."""
@@ -128,25 +133,27 @@ class FileTensor(ir.LazyTensor):
             raise self._unreadable(error) from error
         return flat.reshape(self.shape.numpy())
 
+    def peek(self, positions: Iterable[int]) -> bytes:
+        """The bytes of single elements of a type of whole bytes, by position in the flat tensor; raises as `numpy`."""
+        width = self.dtype.bitwidth // 8
+        return b"".join(bytes(piece) for piece in self._ranges((position * width, width) for position in positions))
+
+    def columns(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """Columns of a matrix of whole bytes, `[rows, stop - start]`, nothing else being read; raises as `numpy`."""
+        rows, width = self.shape.numpy()
+        found = np.empty((rows, stop - start), dtype=np.dtype(self.dtype.numpy()).newbyteorder("<"))
+        size = found.dtype.itemsize
+        pieces = self._ranges(((row * width + start) * size, (stop - start) * size) for row in range(rows))
+        for row, piece in zip(found, pieces, strict=True):
+            row.view(np.uint8)[:] = piece
+        return found
+
     def tobytes(self) -> bytes:
         """The bytes of the elements; raises as `numpy` does."""
         try:
             return b"".join(bytes(piece) for piece in self.file.chunks(self.offset, self.length))
         except OSError as error:
             raise self._unreadable(error) from error
-
-    def elements(self, indices: Iterable[int]) -> bytes:
-        """The bytes of single elements of whole bytes, counted in row-major order; raises as `numpy` does."""
-        width = self.dtype.bitwidth // 8
-        found = bytearray()
-        try:
-            with self.file.open() as file:
-                for index in indices:
-                    file.seek(self.offset + index * width)
-                    found += file.read(width)
-        except OSError as error:
-            raise self._unreadable(error) from error
-        return bytes(found)
 
     def tofile(self, file: Any) -> None:
         """Write the bytes of the elements to an open file; raises as `numpy` does."""
@@ -166,6 +173,12 @@ class FileTensor(ir.LazyTensor):
     def _read(self) -> ir.TensorProtocol:
         """What onnx-ir makes of the message; it knows how elements of less than a byte are packed."""
         return ir.TensorProtoTensor(self.in_memory())
+
+    def _ranges(self, ranges: Iterable[tuple[int, int]]) -> Iterator[memoryview]:
+        try:
+            yield from self.file.ranges((self.offset + start, length) for start, length in ranges)
+        except OSError as error:
+            raise self._unreadable(error) from error
 
     def _unreadable(self, error: OSError) -> InputUnreadable:
         return InputUnreadable(f"{self.file.path} cannot be read: {error.strerror or error}")

@@ -28,6 +28,7 @@ LARGEST_FILE = (1 << 31) - 1
 
 TOKEN_BYTES = 16
 _NUMBER_BYTES = 8
+_GIVEN_BACK_EVERY = 8
 PLACEHOLDER_BYTES = TOKEN_BYTES + 2 * _NUMBER_BYTES
 
 Fields: TypeAlias = "Mapping[int, Fields | None]"
@@ -117,7 +118,7 @@ def parse(path: Path, *, whole: bool = False) -> tuple[onnx.ModelProto, Places]:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content,
         memoryview(content) as view,
     ):
-        if not whole and (outline := _outline(view, places)) is not None:
+        if not whole and (outline := _outline(content, view, places)) is not None:
             return _parse(outline), places
         return _parse(view), Places(path)
 
@@ -128,12 +129,12 @@ def _parse(data: bytes | memoryview) -> onnx.ModelProto:
     return onnx.ModelProto.FromString(cast(Any, data))
 
 
-def _outline(view: memoryview, places: Places) -> bytes | None:
+def _outline(content: mmap.mmap, view: memoryview, places: Places) -> bytes | None:
     """The message in wire format, with placeholders; None where the whole file is needed."""
     if len(view) > LARGEST_FILE:
         return None  # protobuf itself shall say what it thinks of that
     try:
-        return b"".join(_Walk(view, places).message(0, len(view), MODEL)[0])
+        return b"".join(_Walk(content, view, places).message(0, len(view), MODEL)[0])
     except (NotUnderstood, IndexError):
         return None
 
@@ -144,30 +145,40 @@ class NotUnderstood(Exception):
 
 @dataclass
 class _Walk:
+    content: mmap.mmap
     view: memoryview
     places: Places
 
-    def message(self, position: int, end: int, fields: Fields) -> tuple[list[bytes | memoryview], int]:
+    def message(self, position: int, end: int, fields: Fields) -> tuple[list[bytes], int]:
         """Parts that make up a message with its large `raw_data` left out, and their bytes."""
-        parts: list[bytes | memoryview] = []
+        parts: list[bytes] = []
         size, copied = 0, position
         for number, start, body, after in long_fields(self.view, position, end, SMALLEST):
             if number not in fields:
                 continue
             inner = fields[number]
             if inner is None:
-                written: list[bytes | memoryview] = [self.places.placeholder(body, after - body)]
-                length = PLACEHOLDER_BYTES
+                written, length = [self._left_out(body, after)], PLACEHOLDER_BYTES
             else:
                 written, length = self.message(body, after, inner)
                 if length == after - body:
                     continue
             head = varint(number << 3 | 2) + varint(length)
-            parts += [self.view[copied:start], head, *written]
+            parts += [bytes(self.view[copied:start]), head, *written]
             size += start - copied + len(head) + length
             copied = after
-        parts.append(self.view[copied:end])
+        parts.append(bytes(self.view[copied:end]))
         return parts, size + end - copied
+
+    def _left_out(self, start: int, end: int) -> bytes:
+        """A placeholder. Now and then, the pages seen so far are given back.
+
+        Linux maps up to 2 MiB around each byte that is looked at, which over hundreds of weights adds up.
+        """
+        found = self.places.placeholder(start, end - start)
+        if self.places.count % _GIVEN_BACK_EVERY == 0 and hasattr(mmap, "MADV_DONTNEED"):
+            self.content.madvise(mmap.MADV_DONTNEED)
+        return found
 
 
 def long_fields(content: memoryview, position: int, end: int, smallest: int) -> Iterator[tuple[int, int, int, int]]:

@@ -246,7 +246,7 @@ def _store(graph: ir.Graph, chosen: Region, values: dict[ir.Value, Array], sessi
 
 def _materialize(graph: ir.Graph, node: ir.Node, old: ir.Value, array: Array, session: Session) -> None:
     """An initializer, or a `Constant` node where the graph takes none or an output needs a producer."""
-    tensor = _tensor(array, facts.dtype(old))
+    tensor = session.scratch.keep(_tensor(array, facts.dtype(old)))
     name, old.name = old.name, None
     tensor.name = name
     value = ir.Value(name=name, shape=old.shape, type=old.type, doc_string=old.doc_string, const_value=tensor)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.errors import Usage
 from ncgopt.facts.constants import Array
+from ncgopt.passes._contents import tensor_of
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.rule import Claim
 from ncgopt.rewrite.session import Session, all_nodes
@@ -47,23 +48,29 @@ class PruneWeights(Pass):
 
     def run(self, model: ir.Model, session: Session) -> int:
         """Replace the tensors; their initializers keep names, shapes and types."""
-        weights = {value: array for value, array in self._weights(model) if array.size}
+        weights = [value for value in self._weights(model) if tensor_of(value).size]
         if not weights:
             return 0
-        total = sum(a.size for a in weights.values())
-        magnitudes = (
-            [np.abs(a.astype(np.float32)).reshape(-1) for a in weights.values()] if self.scope == "global" else []
-        )
-        cut = _threshold(np.concatenate(magnitudes), round(total * self.sparsity)) if magnitudes else None
+        cut = self._common_cut(weights) if self.scope == "global" else None
         count = 0
-        for value, array in weights.items():
+        for value in weights:
+            array = np.asarray(tensor_of(value).numpy())
             pruned = _pruned(array, round(array.size * self.sparsity), cut)
             if not np.array_equal(pruned != 0, array != 0) and session.spend(self.name, f"weight {value.name}"):
-                value.const_value = ir.Tensor(pruned, dtype=facts.dtype(value), name=value.name)
+                value.const_value = session.scratch.keep(ir.Tensor(pruned, dtype=facts.dtype(value), name=value.name))
                 count += 1
         return count
 
-    def _weights(self, model: ir.Model) -> Iterator[tuple[ir.Value, Array]]:
+    def _common_cut(self, weights: Sequence[ir.Value]) -> float:
+        """The magnitude below which weights go, whichever they belong to."""
+        magnitudes = np.empty(sum(tensor_of(value).size for value in weights), np.float32)
+        end = 0
+        for value in weights:
+            start, end = end, end + tensor_of(value).size
+            np.abs(tensor_of(value).numpy().astype(np.float32).reshape(-1), out=magnitudes[start:end])
+        return _threshold(magnitudes, round(magnitudes.size * self.sparsity))
+
+    def _weights(self, model: ir.Model) -> Iterator[ir.Value]:
         seen: set[ir.Value] = set()
         for node in all_nodes(model):
             if node.domain or facts.is_kept(node) or self._excluded(node.name):
@@ -73,9 +80,8 @@ class PruneWeights(Pass):
                 if value is None or value in seen or not value.is_initializer() or self._excluded(value.name):
                     continue
                 seen.add(value)
-                array = facts.constant(value)
-                if array is not None and array.ndim >= 2 and facts.is_float(value):
-                    yield value, array
+                if facts.is_constant(value) and len(tensor_of(value).shape) >= 2 and facts.is_float(value):
+                    yield value
 
     def _excluded(self, name: str | None) -> bool:
         return any(fnmatch.fnmatchcase(name or "", pattern) for pattern in self.exclude)

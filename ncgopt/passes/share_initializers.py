@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
-import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.determinism import is_updating
-from ncgopt.facts.marks import mark_of
 from ncgopt.facts.nesting import graphs_within
-from ncgopt.model.ondisk import FileTensor
+from ncgopt.passes._contents import digest, grouped, kind, sample
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.removal import remove_unused_initializer
 from ncgopt.rewrite.rule import Claim
 from ncgopt.rewrite.session import Session
-
-_DIGEST, _TRANSPOSED_DIGEST = "ncgopt.digest", "ncgopt.digest.transposed"
-_PEEKED = 16
 
 
 @dataclass(frozen=True)
@@ -61,62 +53,11 @@ def shareable(model: ir.Model) -> Iterator[ir.Value]:
 
 
 def _groups(model: ir.Model) -> Iterator[tuple[ir.Value, list[ir.Value]]]:
-    """Initializers with equal contents, the first of each first. Sizes decide before bytes are read."""
-    by_size: dict[tuple[object, ...], list[ir.Value]] = defaultdict(list)
-    for value in shareable(model):
-        tensor = value.const_value
-        assert tensor is not None
-        by_size[tensor.dtype, tuple(tensor.shape.numpy())].append(value)
-    for group in by_size.values():
-        for alike in _apart(group, peek):
-            for first, *rest in _apart(alike, digest):
+    """Initializers with equal contents, the first of each first. Type and shape decide first, then a few elements."""
+    for alike in grouped(shareable(model), kind):
+        for similar in grouped(alike, sample):
+            for first, *rest in grouped(similar, digest):
                 yield first, rest
-
-
-def _apart(group: Iterable[ir.Value], key: Callable[[ir.Value], bytes]) -> list[list[ir.Value]]:
-    """Those with the same key together; who is alone is left out, and no key is computed for a group of one."""
-    values = list(group)
-    if len(values) < 2:
-        return []
-    found: dict[bytes, list[ir.Value]] = defaultdict(list)
-    for value in values:
-        found[key(value)].append(value)
-    return [together for together in found.values() if len(together) > 1]
-
-
-def peek(value: ir.Value, *, transposed: bool = False) -> bytes:
-    """A few elements of an initializer, or of its transpose: enough to tell most weights apart.
-
-    Reading all of a large model, only to find that no two of its weights are equal, takes longer than
-    everything else together.
-    """
-    tensor = value.const_value
-    assert tensor is not None
-    size, dims = tensor.size, tuple(tensor.shape.numpy())
-    if size <= 2 * _PEEKED or tensor.dtype.bitwidth % 8:
-        return b""
-    places = [step * (size - 1) // (_PEEKED - 1) for step in range(_PEEKED)]
-    if transposed:
-        rows, columns = dims
-        # The element at row i, column j of the transpose is the one at row j, column i.
-        places = [place % rows * columns + place // rows for place in places]
-    if isinstance(tensor, FileTensor):
-        return tensor.elements(places)
-    return np.ascontiguousarray(tensor.numpy().reshape(-1)[places]).tobytes()
-
-
-def digest(value: ir.Value, *, transposed: bool = False) -> bytes:
-    """SHA-256 of the bytes of an initializer, or of its transpose; computed once per tensor."""
-    tensor = value.const_value
-    assert tensor is not None
-    key = _TRANSPOSED_DIGEST if transposed else _DIGEST
-    noted = cast("tuple[ir.TensorProtocol, bytes] | None", mark_of(value, key))
-    if noted is not None and noted[0] is tensor:
-        return noted[1]
-    content = np.ascontiguousarray(tensor.numpy().T).tobytes() if transposed else tensor.tobytes()
-    found = hashlib.sha256(content).digest()
-    value.meta[key] = (tensor, found)
-    return found
 
 
 def _share(model: ir.Model, original: ir.Value, copy: ir.Value, session: Session) -> None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.passes._contents import corner_sample, digest, tensor_of
 from ncgopt.passes.base import Pass
-from ncgopt.passes.share_initializers import digest, move_to_main_graph, peek, shareable
+from ncgopt.passes.share_initializers import move_to_main_graph, shareable
 from ncgopt.rewrite.removal import remove_unused_initializer
 from ncgopt.rewrite.rule import Claim
 from ncgopt.rewrite.session import Session
@@ -69,20 +70,23 @@ def _transposed_pairs(model: ir.Model) -> Iterator[tuple[ir.Value, ir.Value]]:
         others = matrices.get((dtype, columns, rows), [])
         if not others:
             continue
-        alike: dict[bytes, list[ir.Value]] = defaultdict(list)
+        by_sample: dict[bytes, list[ir.Value]] = defaultdict(list)
         for value in group:
-            if value not in replaced:
-                alike[peek(value)].append(value)
+            by_sample[corner_sample(value)].append(value)
         for other in others:
             if other in replaced:
                 continue
-            # Most often nothing looks the same, and no weight is read as a whole.
-            candidates = alike.get(peek(other, transposed=True), [])
-            turned = digest(other, transposed=True) if candidates else b""
-            original = next((value for value in candidates if digest(value) == turned), None)
-            if original is not None and original is not other and original not in replaced:
-                replaced.add(other)
-                yield original, other
+            for original in by_sample.get(corner_sample(other, transposed=True), ()):
+                if original is not other and original not in replaced and _are_transposed(original, other):
+                    replaced.add(other)
+                    yield original, other
+                    break
+
+
+def _are_transposed(a: ir.Value, b: ir.Value) -> bool:
+    """Whether one matrix is the transpose of the other; the one with longer rows is read across."""
+    across, along = (a, b) if tensor_of(a).shape.numpy()[0] <= tensor_of(b).shape.numpy()[0] else (b, a)
+    return digest(across, transposed=True) == digest(along)
 
 
 def _is_gemm_operand(node: ir.Node, index: int) -> bool:

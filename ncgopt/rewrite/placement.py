@@ -12,6 +12,7 @@ def add_constant(graph: ir.Graph, before: ir.Node, constant: ir.Value, session: 
     """Make `constant`, which has a name and a tensor, part of `graph`, ahead of `before`."""
     assert constant.const_value is not None
     constant.const_value.name = constant.name
+    constant.const_value = session.scratch.keep(constant.const_value)
     is_function = bool(graph.opset_imports) and not facts.inputs_are_enforced(graph)
     if not is_function:
         graph.register_initializer(constant)

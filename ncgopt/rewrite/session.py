@@ -12,6 +12,7 @@ from ncgopt import facts
 from ncgopt.errors import NcgoptError
 from ncgopt.facts.marks import mark_of
 from ncgopt.facts.nesting import graphs_within, nodes_within
+from ncgopt.model.scratch import Scratch
 from ncgopt.report import Refusal, Rewrite, RollbackScope, RolledBack
 from ncgopt.rewrite.avoided import Avoided, place_of
 from ncgopt.runtime import Worker, WorkerDied
@@ -31,6 +32,7 @@ class Session:
         avoided: changes that are never made: they were found at fault before, or just now.
         faults: what failed before it changed anything, and was left out.
         worker: the child process in which ONNX Runtime runs.
+        scratch: where large new weights wait.
         structure: what the model looks like (`integrity.snapshot`), while passes follow one another and nothing
             else changes it; None otherwise.
         seconds: time that one pass may take.
@@ -57,6 +59,7 @@ class Session:
         self.seconds = 600.0
         self.watchdog = Watchdog()
         self._wasted = 0.0
+        self.scratch = Scratch()
         self._refusals: Counter[tuple[str, str]] = Counter()
         self._examples: dict[tuple[str, str], str] = {}
         self._names: set[str] = set()

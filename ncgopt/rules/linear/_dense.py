@@ -74,7 +74,8 @@ class Dense:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The element type of everything in the layer."""
-        return self.stored.dtype
+        dtype = facts.dtype(self.weight)
+        return self.stored.dtype if dtype is None else dtype.numpy()
 
     @functools.cached_property
     def matrix(self) -> Array:
