@@ -13,6 +13,7 @@ from ncgopt.passes.share_sizes import ShareSizes
 from ncgopt.passes.share_subexpressions import ShareSubexpressions
 from ncgopt.passes.share_transposed_initializers import ShareTransposedInitializers
 from ncgopt.passes.simplify import Simplify
+from ncgopt.passes.sink_initializers import SinkInitializers
 from ncgopt.passes.unroll_loops import UnrollLoops
 
 PASSES: tuple[type[Pass], ...] = (
@@ -28,6 +29,7 @@ PASSES: tuple[type[Pass], ...] = (
     ShareSubexpressions,
     ShareInitializers,
     ShareTransposedInitializers,
+    SinkInitializers,
     FuseSlicesIntoSplit,
 )
 

@@ -24,6 +24,8 @@ _DEFAULT = (
     "share-transposed-initializers",
     # After sharing constants: subexpressions are equal only if their inputs are the same value.
     "share-subexpressions",
+    # After sharing, which brings what several subgraphs read to where all of them see it.
+    "sink-initializers",
     # Last of all: it waits for the rest anyway.
     "fuse-slices-into-split",
 )
