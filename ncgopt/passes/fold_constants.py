@@ -218,7 +218,17 @@ def _storable(node: ir.Node, values: dict[ir.Value, Array], region: Region) -> b
                 return False
         elif dtype is not None and dtype != ir.DataType.STRING and array.dtype != dtype.numpy():
             return False
+        elif _needs_node(value) and not node.domain and (node.version or 1) < 9 and array.dtype.kind != "f":
+            return False  # a Constant holds nothing but floats there
     return True
+
+
+def _needs_node(value: ir.Value) -> bool:
+    """Whether a Constant node has to hold what is known of `value`: no initializer is an output, or in a function."""
+    node = value.producer()
+    graph = node.graph if node is not None else None
+    in_function = graph is not None and bool(graph.opset_imports) and not facts.inputs_are_enforced(graph)
+    return in_function or value.is_graph_output()
 
 
 def _consistent(region: Region, values: dict[ir.Value, Array]) -> Region:
@@ -247,6 +257,7 @@ def _store(graph: ir.Graph, chosen: Region, values: dict[ir.Value, Array], sessi
 def _materialize(graph: ir.Graph, node: ir.Node, old: ir.Value, array: Array, session: Session) -> None:
     """An initializer, or a `Constant` node where the graph takes none or an output needs a producer."""
     tensor = session.scratch.keep(_tensor(array, facts.dtype(old)))
+    needs_node = _needs_node(old)
     name, old.name = old.name, None
     tensor.name = name
     value = ir.Value(name=name, shape=old.shape, type=old.type, doc_string=old.doc_string, const_value=tensor)
@@ -254,8 +265,7 @@ def _materialize(graph: ir.Graph, node: ir.Node, old: ir.Value, array: Array, se
     take_notes(old, value)
     for use in tuple(old.uses()):
         use.node.replace_input_with(use.idx, value)
-    in_function = bool(graph.opset_imports) and not facts.inputs_are_enforced(graph)
-    if not in_function and not old.is_graph_output():
+    if not needs_node:
         value.shape, value.type = ir.Shape(array.shape), ir.TensorType(tensor.dtype)
         graph.register_initializer(value)
         return

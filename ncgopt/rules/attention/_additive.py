@@ -40,7 +40,9 @@ def _bounds_of_mask(mask: Mask) -> Bounds | None:
 def can_be_additive(found: Attention, root: ir.Node) -> bool:
     """Whether `additive_mask` can spell out the lengths."""
     dims = found.mask_dims
-    if not dims or not found.fits:
+    if not found.masks:
+        return True
+    if dims is None or not found.fits:
         return dims == ()
     lengths = _four(dims)[2:]
     return lengths == found.scores_dims[2:] or all(

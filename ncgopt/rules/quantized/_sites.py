@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
@@ -69,6 +70,17 @@ def is_float(m: Parameters) -> bool:
     return facts.dtype(m.scale) == ir.DataType.FLOAT
 
 
+def is_positive(m: Parameters) -> bool:
+    """Whether all scales are known, finite and above zero."""
+    scales = facts.constant(m.scale)
+    return scales is not None and bool((scales > 0).all()) and bool(np.isfinite(scales).all())
+
+
+def are_constant(m: Site) -> bool:
+    """Whether all scales and zero points are known."""
+    return all(facts.is_constant(v) for x in m.tensors for v in (x.scale, x.zero_point) if v is not None)
+
+
 ONE_TYPE = Requires[Site](
     "one-8-bit-type",
     "the kernels take integers of 8 bits, all of one type",
@@ -79,6 +91,11 @@ FLOAT_SCALES = Requires[Site](
 )
 PER_TENSOR = Requires[Site](
     "per-tensor", "the kernels take one scale per tensor", lambda m: all(x.is_scalar for x in m.tensors)
+)
+POSITIVE_SCALES = Requires[Site](
+    "positive-scales",
+    "the kernel refuses scales that are not positive",
+    lambda m: all(is_positive(x) for x in m.tensors),
 )
 SOLE_USER = Pays[Site](
     "sole-user", "the floats would be computed as well", lambda m: facts.sole_user(m.node.outputs[0])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import onnx_ir as ir
 
 from ncgopt.rewrite import Claim, Rule, Tape
-from ncgopt.rules.quantized._sites import FLOAT_SCALES, ONE_TYPE, PER_TENSOR, SOLE_USER, Site, site
+from ncgopt.rules.quantized._sites import FLOAT_SCALES, ONE_TYPE, PER_TENSOR, SOLE_USER, Site, are_constant, site
 from ncgopt.settings import Target
 
 
@@ -27,8 +27,9 @@ class FuseQlinearWhere(Rule[Site]):
     pays = (SOLE_USER,)
 
     def match(self, node: ir.Node) -> Site | None:
-        """Bind the Where and both branches."""
-        return site(node, "Where", skip=1)
+        """Bind the Where and both branches, if all parameters are known: the kernel crashes where one is fed."""
+        m = site(node, "Where", skip=1)
+        return m if m is not None and are_constant(m) else None
 
     def build(self, tape: Tape, m: Site) -> Sequence[ir.Value]:
         """One QLinearWhere."""
