@@ -41,6 +41,8 @@ def folder() -> Path:
 def key_of(model: Path, settings: object) -> str | None:
     """The name of the entry for `model` under `settings`; None where the model cannot be read."""
     digest = hashlib.sha256("\n".join((repr(settings), sys.version, *_code())).encode())
+    if not model.is_file():
+        return None  # a pipe, say
     try:
         with model.open("rb") as file:
             while chunk := file.read(_CHUNK):

@@ -133,6 +133,12 @@ def _code_of(error: BaseException) -> int:
         case click.ClickException():
             _report_error(error.format_message())
             return ExitCode.USAGE
+        case MemoryError():
+            _report_error(f"out of memory: {error}")
+            return ExitCode.OUT_OF_RESOURCES
+        case RecursionError():
+            _report_error("the model is nested too deeply")
+            return ExitCode.MODEL_INVALID
         case _:
             kind = type(error).__name__
             _report_error(f"{kind}: {error}; this is a bug of ncgopt, please report it with the output of --debug")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from typing import Any, cast
 
 import numpy as np
 import onnx_ir as ir
 
 from ncgopt.facts import uses
+from ncgopt.runtime.memory import default_limit
 
 Array = np.ndarray[Any, Any]
 
@@ -39,11 +42,25 @@ def _tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
     if value is None or uses.is_kept(value) or value.is_graph_input():
         return None
     if value.is_initializer():
-        return value.const_value
+        return _readable(value.const_value)
     node = value.producer()
     if node is None or node.op_type != "Constant" or node.domain or uses.is_kept(node):
         return None
     return constant_tensor(node)
+
+
+def _readable(tensor: ir.TensorProtocol | None) -> ir.TensorProtocol | None:
+    """The tensor, unless it lies elsewhere, or is made on reading, and is too large for this machine."""
+    if isinstance(tensor, ir.LazyTensor | ir.ExternalTensor) and tensor.size * tensor.dtype.itemsize > _most_bytes():
+        return None
+    return tensor
+
+
+@functools.cache
+def _most_bytes() -> float:
+    """A quarter of what a process may hold: more than one constant is looked at."""
+    limit = default_limit()
+    return math.inf if limit is None else limit / 4
 
 
 def constant_tensor(node: ir.Node) -> ir.TensorProtocol | None:

@@ -14,6 +14,7 @@ import onnx
 from google.protobuf.message import DecodeError, Message
 
 from ncgopt.model import wire
+from ncgopt.runtime.leftovers import hold, sweep_files
 
 _CHUNK = 1 << 24
 
@@ -23,14 +24,14 @@ def temporary(beside: Path) -> Generator[tuple[Path, BinaryIO]]:
     """A new file in the folder of `beside`, flushed to disk at the end and then closed.
 
     Whoever opened it renames it; what is left of it at the end of an error is removed. Its mode is
-    that of `beside` if that exists, otherwise what the process's umask leaves of rw-rw-rw-.
+    that of `beside` if that exists, otherwise what the process's umask leaves of rw-rw-rw-. What a killed
+    run left in the folder is removed first.
 
     Raises:
         OSError: the file cannot be created or written.
     """
-    path = beside.parent / f".ncgopt-{secrets.token_hex(8)}.tmp"
-    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-    descriptor = os.open(path, flags, 0o666)
+    sweep_files(beside.parent)
+    path, descriptor = _create(beside.parent)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             if beside.exists():
@@ -41,6 +42,17 @@ def temporary(beside: Path) -> Generator[tuple[Path, BinaryIO]]:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def _create(folder: Path) -> tuple[Path, int]:
+    """A new file that is held, so that no other run takes it for left over."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+    while True:
+        path = folder / f".ncgopt-{secrets.token_hex(8)}.tmp"
+        descriptor = os.open(path, flags, 0o666)
+        if hold(descriptor):
+            return path, descriptor
+        os.close(descriptor)  # another run swept it in the moment before it was held
 
 
 def sync_folder(folder: Path) -> None:

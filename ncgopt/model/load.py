@@ -13,7 +13,9 @@ from google.protobuf.message import DecodeError
 from ncgopt.errors import InputUnreadable, ModelInvalid
 from ncgopt.model import wire
 from ncgopt.model.external import DataFolder
+from ncgopt.model.plausible import require_plausible
 from ncgopt.model.read import Reader
+from ncgopt.model.regular import require_regular
 from ncgopt.model.repair import repair
 from ncgopt.model.tensors import TensorReader
 from ncgopt.model.wire import Places
@@ -104,12 +106,15 @@ def from_proto(
 def _read(proto: onnx.ModelProto, tensors: TensorReader, path: Path | None) -> Loaded:
     name = f"{path}: " if path is not None else ""
     try:
+        require_plausible(proto)
         repairs = repair(proto)
         model = Reader(tensors).model(proto)
     except ModelInvalid as error:
         raise ModelInvalid(f"{name}{error}") from error
     except InputUnreadable as error:
         raise InputUnreadable(f"{name}{error}") from error
+    except RecursionError:
+        raise ModelInvalid(f"{name}nested too deeply") from None
     data = sum(size for _, size in tensors.folder.sizes.values()) if tensors.folder is not None else 0
     return Loaded(path, model, repairs, tensors.external, data + (path.stat().st_size if path is not None else 0))
 
@@ -117,8 +122,7 @@ def _read(proto: onnx.ModelProto, tensors: TensorReader, path: Path | None) -> L
 def _parse(path: Path, *, whole: bool = False) -> tuple[onnx.ModelProto, Places]:
     """The file's message, large weights left out unless `whole`, refusing everything that only happens to parse."""
     try:
-        if path.is_dir():
-            raise InputUnreadable(f"{path} is a directory, not an ONNX file")
+        require_regular(path)
         with path.open("rb") as file:
             start = file.read(len(_LFS))
         if not start:
@@ -130,6 +134,8 @@ def _parse(path: Path, *, whole: bool = False) -> tuple[onnx.ModelProto, Places]
         raise InputUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
     except DecodeError as error:
         raise InputUnreadable(f"{path} is truncated or no ONNX file") from error
+    except RecursionError:
+        raise InputUnreadable(f"{path} is nested too deeply, or no ONNX file") from None
     if not proto.HasField("graph") or not proto.HasField("ir_version"):
         raise InputUnreadable(f"{path} is truncated or no ONNX file: it holds no graph or no IR version")
     return proto, places

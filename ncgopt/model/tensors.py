@@ -25,6 +25,8 @@ DATA_FIELDS = frozenset(
 _TYPED_FIELDS = sorted(DATA_FIELDS - {"raw_data"})
 _CHUNK = 1 << 22
 _LOCATION_KEYS = frozenset({"location", "offset", "length"})
+_MOST_DIGITS = 40
+_MOST_ELEMENTS = 1 << 58  # bytes and strides are counted in 64 bits, with a sign; dimensions of 0 aside
 _UINT64_DATA = {ir.DataType.UINT32, ir.DataType.UINT64}
 _WIDE = {
     ir.DataType.FLOAT: "float_data",
@@ -92,6 +94,8 @@ class TensorReader:
         dtype = _dtype(proto, where)
         if any(dim < 0 for dim in proto.dims):
             raise ModelInvalid(f"{where} has a negative dimension: {list(proto.dims)}")
+        if math.prod(dim for dim in proto.dims if dim) >= _MOST_ELEMENTS:
+            raise ModelInvalid(f"{where} has a shape that nobody can count: {list(proto.dims)[:8]}")
         if proto.data_location == onnx.TensorProto.EXTERNAL:
             return self._read_external(proto, dtype, where)
         if (place := self._place(proto)) is not None:
@@ -326,4 +330,6 @@ def _number(entries: dict[str, str], key: str, default: int, where: str) -> int:
         return default
     if not text.isascii() or not text.isdecimal():
         raise ModelInvalid(f"{where} has external data with the {key} {text!r}, which is no number")
+    if len(text) > _MOST_DIGITS:
+        raise ModelInvalid(f"{where} has external data with the {key} {text[:_MOST_DIGITS]}..., which no file has")
     return int(text)

@@ -65,7 +65,9 @@ class FoldConstants(Pass):
         foldable = foldable_nodes(graph, max_elements=self.max_elements)
         nodes = _closed([n for n in foldable if n not in refused and not session.avoided.covers(self.name, where(n))])
         regions = _components(nodes)
-        values = _evaluate(model, graph, regions, session)
+        # What is larger than all that folding could free is never stored: not even its contents are fetched.
+        affordable = freed_bytes(set(nodes)) + self.max_growth
+        values = _evaluate(model, graph, regions, session, affordable)
         for region in regions:
             if session.exhausted:
                 break
@@ -120,30 +122,34 @@ def _components(nodes: Region) -> list[Region]:
     return list(parts.values())
 
 
-def _evaluate(model: ir.Model, graph: ir.Graph, regions: list[Region], session: Session) -> dict[ir.Value, Array]:
+def _evaluate(
+    model: ir.Model, graph: ir.Graph, regions: list[Region], session: Session, affordable: int
+) -> dict[ir.Value, Array]:
     """What all regions compute, in one session; where that fails, region by region, then node by node."""
     known = moved(n for region in regions for n in region)
     rest = [n for region in regions for n in region if n.outputs[0] not in known]
     if not rest:
         return known
     try:
-        return known | _run(model, graph, rest, known, session)
+        return known | _run(model, graph, rest, known, session, affordable)
     except (CannotEvaluate, WorkerDied):
         if len(regions) == 1:
-            return _evaluate_singly(model, graph, regions[0], session)
+            return _evaluate_singly(model, graph, regions[0], session, affordable)
     for region in regions:
-        known.update(_evaluate(model, graph, [region], session))
+        known.update(_evaluate(model, graph, [region], session, affordable))
     return known
 
 
-def _evaluate_singly(model: ir.Model, graph: ir.Graph, region: Region, session: Session) -> dict[ir.Value, Array]:
+def _evaluate_singly(
+    model: ir.Model, graph: ir.Graph, region: Region, session: Session, affordable: int
+) -> dict[ir.Value, Array]:
     known: dict[ir.Value, Array] = {}
     for node in region:
         if session.avoided.covers(FoldConstants.name, where(node)):
             continue
         if all(v is None or v in known or facts.is_constant(v) for v in node.inputs):
             try:
-                known.update(_run(model, graph, [node], known, session))
+                known.update(_run(model, graph, [node], known, session, affordable))
             except CannotEvaluate:
                 session.refuse(FoldConstants.name, "can-be-evaluated", where(node))
             except WorkerDied as death:
@@ -152,7 +158,7 @@ def _evaluate_singly(model: ir.Model, graph: ir.Graph, region: Region, session: 
 
 
 def _run(
-    model: ir.Model, graph: ir.Graph, region: Region, known: dict[ir.Value, Array], session: Session
+    model: ir.Model, graph: ir.Graph, region: Region, known: dict[ir.Value, Array], session: Session, affordable: int
 ) -> dict[ir.Value, Array]:
     names: dict[ir.Value, str] = {}
 
@@ -177,13 +183,21 @@ def _run(
                 array = known[value] if value in known else facts.constant(value)
                 assert array is not None
                 proto.graph.initializer.append(_tensor_proto(array, name_of(value), facts.dtype(value)))
-    wanted = [v for n in region for v in n.outputs if v.name]
+    wanted = [v for n in region for v in n.outputs if v.name and _bytes(v) <= affordable]
+    if not wanted:
+        return {}
     for value in wanted:
         declared = proto.graph.output.add(name=name_of(value))
         if (dtype := facts.dtype(value)) is not None:
             declared.type.tensor_type.elem_type = dtype.value
     results: list[object] = session.compute("ncgopt.runtime.evaluate:evaluate", proto.SerializeToString(), {})
     return {v: r for v, r in zip(wanted, results, strict=True) if isinstance(r, np.ndarray)}
+
+
+def _bytes(value: ir.Value) -> int:
+    """Bytes of a value whose size is known; 0 otherwise."""
+    size, dtype = facts.known_size(value), facts.dtype(value)
+    return 0 if size is None or dtype is None or dtype == ir.DataType.STRING else (size * dtype.bitwidth + 7) // 8
 
 
 def _opsets(model: ir.Model, graph: ir.Graph) -> dict[str, int]:

@@ -35,9 +35,9 @@ class BlackBox:
     """The mapped file, seen by the writer and by the reader."""
 
     def __init__(self, path: Path) -> None:
-        if not path.exists():
-            path.write_bytes(bytes(_SIZE))
-        with path.open("r+b") as file:
+        with path.open("r+b" if path.exists() else "w+b") as file:
+            if path.stat().st_size < _SIZE:
+                file.truncate(_SIZE)
             self._memory = mmap.mmap(file.fileno(), _SIZE)
 
     def write(self, doing: str, deadline: float | None) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def run(
     os.environ["TMPDIR"] = str(scratch)  # for our own child
     if Watchdog.box is None:
         Watchdog.box = BlackBox(box)
+    Watchdog.box.write("", time.monotonic() + settings.timeout)  # for loading; each pass then has its own
     with Worker(memory=settings.memory_limit) as worker:
         if settings.verify:  # it gets ready while we import and load
             worker.start("onnxruntime")

@@ -26,6 +26,7 @@ from ncgopt.errors import OutOfResources, UnsoundRewrite
 from ncgopt.report import Report, RolledBack
 from ncgopt.runtime.blackbox import BlackBox
 from ncgopt.runtime.death import WorkerDied
+from ncgopt.runtime.leftovers import hold, sweep_folders
 from ncgopt.runtime.process import Worker
 from ncgopt.settings import Settings
 
@@ -43,8 +44,11 @@ class Supervised:
 
     def __init__(self, memory: int | None = None, entry: str = _ENTRY) -> None:
         self._entry = entry
+        sweep_folders(Path(tempfile.gettempdir()))
         self._scratch = Path(tempfile.mkdtemp(prefix="ncgopt-"))
         self._box_file = self._scratch / "doing"
+        self._held = self._box_file.open("w+b")
+        hold(self._held.fileno())
         self._box = BlackBox(self._box_file)
         self._worker = Worker(memory=memory, box=self._box)
         self._worker.start()
@@ -55,6 +59,7 @@ class Supervised:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
         self._worker.close()
         self._box.close()
+        self._held.close()
         shutil.rmtree(self._scratch, ignore_errors=True)  # a grandchild that is just ending may still write into it
 
     def optimize(

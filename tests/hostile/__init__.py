@@ -1,0 +1,1 @@
+"""Malformed and hostile files, and what must happen to each."""
