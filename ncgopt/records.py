@@ -31,7 +31,14 @@ def record(cls: type[_T]) -> type[_T]:
         complete()
         cast(Any, super(cls, subclass)).__init_subclass__(**named)
 
-    stubs: dict[str, object] = {"__init__": __init__, "__init_subclass__": classmethod(__init_subclass__)}
+    def __setstate__(self: Any, state: dict[str, object]) -> None:  # noqa: N807 - as above
+        # The first instance may come out of a pickle, from another process, which calls no __init__.
+        complete()
+        self.__dict__.update(state)
+
+    stubs: dict[str, object] = {
+        "__init__": __init__, "__init_subclass__": classmethod(__init_subclass__), "__setstate__": __setstate__,
+    }  # fmt: skip
     for name, stub in stubs.items():
         setattr(cls, name, stub)
     return cls

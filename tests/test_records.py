@@ -79,3 +79,12 @@ def test_a_subclass_of_a_subclass_made_in_any_order():
 
     assert dataclasses.astuple(Last(1)) == (1, 2, 3, 4)
     assert dataclasses.astuple(Middle(1)) == (1, 2, 3)
+
+
+def test_the_first_instance_may_come_out_of_a_pickle():
+    """It makes instances without `__init__`; between processes, the receiving one may have made none before."""
+    pair = _pair()
+    one = pair.__new__(pair)
+    one.__setstate__({"left": 1, "right": 2})
+    assert dataclasses.replace(one, left=5) == pair(5)
+    assert "__setstate__" not in vars(pair)
