@@ -1,18 +1,18 @@
 """Finding the rewrite at fault, and leaving it out.
 
 What is left out grows from run to run: the guilty rewrite first, with what the same rule would do at
-the same place; then all that the rule does; and where that does not end, everything after the longest
-part of the pipeline that is known to be good.
+the same place; then all that the rule does, where that alone makes the result good or the rule is at
+fault again; and where that does not end, everything from the first rewrite at fault on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ncgopt.errors import UnsoundRewrite, VerificationFailed
 from ncgopt.pipeline.culprit import first_bad
 from ncgopt.pipeline.trial import Trial, Trials
-from ncgopt.report import Rewrite, RollbackScope, RolledBack
+from ncgopt.report import Report, Rewrite, RollbackScope, RolledBack
 from ncgopt.rewrite.avoided import Avoided
 
 _MAX_ROLLBACKS = 16  # more than that, and looking for each takes longer than the rest is worth
@@ -33,15 +33,25 @@ class Rollback:
         self.limit: int | None = None
         self.rolled_back: list[RolledBack] = []
         self._trials = trials
-        self._good: Sequence[Rewrite] = ()  # a run that made exactly these was good
-        self._loads = False  # whether the model is known to be good without any rewrite
+        self._good: Sequence[Rewrite] = ()  # a run that made exactly these did not show what was looked for
+
+    def exclude(self, one: RolledBack) -> None:
+        """Leave out everywhere what is already known to be at fault."""
+        self.avoided = self.avoided.everywhere(one.source)
+        self.rolled_back.append(one)
 
     def blame(self, trial: Trial) -> Rewrite:
         """Find the change at fault in a run that went wrong, and leave it out of the next.
 
         Raises:
-            VerificationFailed: the model fails without any change, or cannot be made good.
+            VerificationFailed: the model fails without any change.
         """
+        guilty = self._usual_suspect(trial)
+        if guilty is not None:
+            trial.report.culprit = guilty.source
+            self.avoided = self.avoided.everywhere(guilty.source)
+            self._note(guilty, "everywhere", trial.report.verification.reason)
+            return guilty
         guilty, reason = self.find(trial)
         self._leave_out(guilty, reason)
         return guilty
@@ -62,20 +72,12 @@ class Rollback:
         trial.report.culprit = guilty.source
         return guilty, reason
 
-    def exclude(self, one: RolledBack) -> None:
-        """Leave out everywhere what is already known to be at fault."""
-        self.avoided = self.avoided.everywhere(one.source)
-        self.rolled_back.append(one)
-
     def _leave_out(self, guilty: Rewrite, reason: str) -> None:
         source, where = guilty.source, guilty.where
         if self.avoided.covers(source, where) or len(self.rolled_back) >= _MAX_ROLLBACKS:
-            if self.limit is not None:
-                raise VerificationFailed(
-                    f"{self._trials.source}: {reason}, after {source} at {where}; nothing was written"
-                )
+            if self.limit is None:
+                self._note(guilty, "rest", reason)
             self.limit = guilty.index
-            self._note(guilty, "rest", reason)
             return
         before = sum(r.source == source for r in self.rolled_back)
         if where == source or before + 1 >= _MAX_PLACES:
@@ -88,23 +90,47 @@ class Rollback:
     def _note(self, guilty: Rewrite, scope: RollbackScope, reason: str) -> None:
         self.rolled_back.append(RolledBack(guilty.index, guilty.source, guilty.where, scope, reason))
 
+    def _usual_suspect(self, trial: Trial) -> Rewrite | None:
+        """The next change by the last rule at fault, where leaving out all it does makes the result good.
+
+        One run instead of a bisection: what is wrong at one place mostly is at others.
+        """
+        last = self.rolled_back[-1] if self.rolled_back else None
+        if trial.failure is not None or last is None or last.scope != "place":
+            return None
+        again = next((rewrite for rewrite in trial.report.rewrites if rewrite.source == last.source), None)
+        if again is None:
+            return None
+        without = self._trials.run(self.limit, self.avoided.everywhere(last.source))
+        if without.failure is not None or self._trials.shows(without, trial.report.verification):
+            return None
+        return again
+
     def _who_is_wrong(self, trial: Trial, reason: str) -> Rewrite:
-        rewrites = trial.report.rewrites
-        if not self._loads and not self._is_good(0):
+        report = trial.report
+        rewrites, is_good = report.rewrites, self._question(trial, report)
+        if not rewrites or not is_good(0):
             self._nobody(reason)
-        self._loads = True
         known = len(self._good)
-        if known >= len(rewrites) or list(self._good) != rewrites[:known]:
+        if known >= len(rewrites) or list(self._good) != rewrites[:known] or (known and not is_good(known)):
             known = 0
-        if not rewrites:
-            self._nobody(reason)
-        guilty = first_bad(rewrites, self._is_good, known)
+        guilty = first_bad(rewrites, is_good, known)
         self._good = rewrites[: guilty.index]
         return guilty
 
-    def _is_good(self, count: int) -> bool:
-        trial = self._trials.run(count, self.avoided)
-        return trial.failure is None and self._trials.judge(trial).status == "passed"
+    def _question(self, trial: Trial, report: Report) -> Callable[[int], bool]:
+        """Whether the first so many changes do not show what is wrong with all of them."""
+        failed = report.verification
+
+        def fully(count: int) -> bool:
+            tried = self._trials.run(count, self.avoided)
+            return tried.failure is None and self._trials.judge(tried).status == "passed"
+
+        def quickly(count: int) -> bool:
+            tried = self._trials.run(count, self.avoided)
+            return tried.failure is None and not self._trials.shows(tried, failed)
+
+        return quickly if self._trials.shows(trial, failed) else fully
 
     def _who_failed(self, trial: Trial, failure: UnsoundRewrite) -> Rewrite:
         """The last change without which nothing fails, or the pass itself where it fails without any."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ncgopt import model as models
 from ncgopt.errors import UnsoundRewrite, VerificationFailed
@@ -12,10 +14,15 @@ from ncgopt.pipeline.run import Progress
 from ncgopt.records import record
 from ncgopt.report import Report, Verification
 from ncgopt.rewrite.avoided import Avoided
-from ncgopt.runtime import Worker
+from ncgopt.runtime import Worker, WorkerDied
 from ncgopt.settings import Settings, VerifySettings
 
+if TYPE_CHECKING:
+    from ncgopt.verify.inputs import Survey
+    from ncgopt.verify.once import Comparison
+
 _ORIGINAL, _LOSSY, _UPGRADED, _RESULT = "original.onnx", "lossy.onnx", "upgraded.onnx", "result.onnx"
+_FAILING = "failing.npz"
 _NOTHING = Avoided()
 
 
@@ -90,9 +97,41 @@ class Trials:
             outcome = Verification("failed", f"the interface differs: {broken[0]}", interface=broken)
         else:
             self._save(attempt, self.result)
-            outcome = self._compare(self._folder / _LOSSY if attempt.is_lossy else self.original, self.result)
+            outcome = self._compare(self._reference(attempt), self.result, keep=self._folder / _FAILING)
         trial.report.verification = outcome
         return outcome
+
+    def shows(self, trial: Trial, failed: Verification) -> bool:
+        """Whether a result is wrong as another one was found to be, which is asked about many.
+
+        Where it can be told from the inputs alone with which that one failed worst, only these are run; a
+        result that does not show this may still be wrong in another way. Else this judges the result.
+        """
+        attempt = trial.attempt
+        if attempt.contract.differences(models.Contract.of(attempt.loaded.model)):
+            return True
+        feeds = self._folder / _FAILING
+        if failed.status != "failed" or failed.windows is not None or not feeds.exists() or self._survey.random:
+            return self.judge(trial).status != "passed"
+        self._save(attempt, self.result)
+        limits: dict[str, float] = {}
+        for output in (output for run in failed.runs for output in run.outputs):
+            limits[output.output] = max(output.limit, limits.get(output.output, 0.0))
+        arguments = self._reference(attempt), self.result, feeds, self.verify_settings, self._survey.quantizes, limits
+        try:
+            found: Comparison = self.worker.call(
+                "ncgopt.verify.once:compare", *arguments, timeout=self.settings.verification.timeout
+            )
+        except WorkerDied:
+            return True
+        return not found.usable or bool(found.problem) or (found.worst is not None and not found.worst.ok)
+
+    def _reference(self, attempt: Attempt) -> Path:
+        return self._folder / _LOSSY if attempt.is_lossy else self.original
+
+    @functools.cached_property
+    def _survey(self) -> Survey:
+        return self.worker.call("ncgopt.verify.remote:survey_of", self.original)
 
     def loss(self) -> Verification:
         """What the lossy passes of the last run cost."""
@@ -128,10 +167,12 @@ class Trials:
         """
         return self.settings.verify and self.settings.trust_links
 
-    def _compare(self, reference: Path, result: Path) -> Verification:
+    def _compare(self, reference: Path, result: Path, keep: Path | None = None) -> Verification:
         from ncgopt.verify import verify  # not needed where nothing is verified
 
-        return verify(reference, result, self.verify_settings, worker=self.worker)
+        if keep is not None:
+            keep.unlink(missing_ok=True)
+        return verify(reference, result, self.verify_settings, worker=self.worker, keep=keep)
 
     @property
     def verify_settings(self) -> VerifySettings:

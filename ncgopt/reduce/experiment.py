@@ -11,15 +11,16 @@ from ncgopt import model as models
 from ncgopt.errors import NcgoptError, UnsoundRewrite
 from ncgopt.pipeline.attempt import Attempt
 from ncgopt.pipeline.plan import make_plan
-from ncgopt.reduce.remote import AFTER, Comparison
 from ncgopt.reduce.specimen import Specimen
 from ncgopt.report import OutputDifference
 from ncgopt.runtime import Worker, WorkerDied
 from ncgopt.settings import Settings
 from ncgopt.verify.compare import excess
+from ncgopt.verify.once import AFTER, Comparison
 
 Kind = Literal["differs", "does not run", "crashes", "interface", "raises"]
 _SECONDS = 60.0  # for one comparison; what takes longer is no help
+_PASS_SECONDS = 5.0  # for one pass; a part of a model takes far less, unless it takes forever
 _CLEAR = 10.0  # times the limit: more than that, and rounding is not what is seen
 
 
@@ -60,7 +61,8 @@ class Experiment:
     """
 
     def __init__(self, settings: Settings, source: str, worker: Worker, folder: Path) -> None:
-        self.settings = dataclasses.replace(settings, strict=True, verify=False)
+        seconds = min(settings.timeout, _PASS_SECONDS)
+        self.settings = dataclasses.replace(settings, strict=True, verify=False, timeout=seconds)
         self.source = source
         self._worker = worker
         self.before, self.after, self.feeds = (folder / n for n in ("part.onnx", "part.after.onnx", "part.npz"))
@@ -95,7 +97,7 @@ class Experiment:
         settings = self.settings.verification
         try:
             found: Comparison = self._worker.call(
-                "ncgopt.reduce.remote:compare", before, after, feeds, settings, quantizes, timeout=_SECONDS
+                "ncgopt.verify.once:compare", before, after, feeds, settings, quantizes, timeout=_SECONDS
             )
         except WorkerDied as death:
             is_new = death.stage.startswith(AFTER) and not death.timed_out

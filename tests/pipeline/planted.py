@@ -88,6 +88,32 @@ class CrashesInBuild(_Wrong):
         return [m.x]
 
 
+class LoopsForever(_Wrong):
+    """Never comes to an end."""
+
+    name = "loops-forever"
+    root = "Abs"
+
+    def match(self, node):
+        while True:
+            pass
+
+
+class WrongWithAnother(_Wrong):
+    """Fires only where another rewrite has been made before."""
+
+    name = "wrong-with-another"
+    root = "Exp"
+
+    def match(self, node):
+        producer = node.inputs[0].producer()
+        alone = producer is not None and producer.op_type == "Abs" and producer.inputs[0].is_graph_input()
+        return Found(node.inputs[0], node) if alone else None
+
+    def build(self, tape, m):
+        return [tape.op("Softplus", [m.x])]
+
+
 @dataclass(frozen=True)
 class _WrongPass(Pass):
     """Changes something once."""
