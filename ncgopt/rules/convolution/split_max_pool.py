@@ -29,8 +29,8 @@ class SplitMaxPool(Rule[Match]):
 
     The largest of a window is the largest of its rows' largest; of NaN runtimes make what they like, so
     that this holds where x has none. For windows of 5 and more with a window
-    at every element this takes 1/1.5 (5 x 5) to 1/4 (13 x 13) of the time (ONNX Runtime 1.32, 1 and 2
-    threads).
+    at every element this takes 1/1.3 (5 x 5) to 1/3.5 (13 x 13) of the time (ONNX Runtime 1.32, 1
+    thread).
     """
 
     name = "split-max-pool"
