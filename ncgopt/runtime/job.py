@@ -40,12 +40,12 @@ def run(
     os.environ["TMPDIR"] = str(scratch)  # for our own child
     if Watchdog.box is None:
         Watchdog.box = BlackBox(box)
-    Watchdog.box.write("", time.monotonic() + settings.timeout)  # for loading; each pass then has its own
     with Worker(memory=settings.memory_limit) as worker:
         if settings.verify:  # it gets ready while we import and load
             worker.start("onnxruntime")
         from ncgopt import pipeline
 
+        Watchdog.box.write("", time.monotonic() + settings.timeout)  # for loading; each pass then has its own
         return pipeline.optimize(
             model, settings, output=output, in_place=in_place, progress=stage, worker=worker, ended=ended
         )

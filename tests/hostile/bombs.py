@@ -7,9 +7,9 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from hostile.parts import Table, ints, model, parsed, scalar, with_weight
+from hostile.parts import LIMITS, Table, ints, model, parsed, scalar, with_weight
 
-TABLE = Table(("--timeout", "6", "--memory-limit", "1GB"))
+TABLE = Table()
 add = TABLE.add
 NODE = helper.make_node
 
@@ -20,31 +20,31 @@ def _summed(*nodes: onnx.NodeProto, initializers: tuple[onnx.TensorProto, ...]) 
     return model([*nodes, *tail], initializers)
 
 
-@add("constant-of-shape", 5, "")
+@add("constant-of-shape", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """A terabyte of zeros."""
     return _summed(NODE("ConstantOfShape", ["n"], ["b"]), initializers=(ints("n", 1 << 38),))
 
 
-@add("constant-of-shape-overflow", 5, "")
+@add("constant-of-shape-overflow", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """More elements than 64 bits count."""
     return _summed(NODE("ConstantOfShape", ["n"], ["b"]), initializers=(ints("n", *[1 << 40] * 4),))
 
 
-@add("constant-of-shape-negative", 5, "")
+@add("constant-of-shape-negative", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """A negative size."""
     return _summed(NODE("ConstantOfShape", ["n"], ["b"]), initializers=(ints("n", -5),))
 
 
-@add("tile", 5, "")
+@add("tile", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """One element a trillion times."""
     return _summed(NODE("Tile", ["one", "n"], ["b"]), initializers=(scalar("one", [1.0]), ints("n", 1 << 40)))
 
 
-@add("expand", 5, "")
+@add("expand", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """One element over a trillion places."""
     import numpy as np
@@ -53,21 +53,21 @@ def _(folder: Path) -> onnx.ModelProto:
     return _summed(NODE("Expand", ["one", "n"], ["b"]), initializers=(one, ints("n", 1 << 20, 1 << 20)))
 
 
-@add("range", 5, "")
+@add("range", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """All numbers up to 10 to the 15."""
     nodes = [NODE("Range", ["a", "z", "d"], ["r"]), NODE("Cast", ["r"], ["b"], to=TensorProto.FLOAT)]
     return _summed(*nodes, initializers=(scalar("a", 0), scalar("z", 10**15), scalar("d", 1)))
 
 
-@add("range-by-zero", 5, "")
+@add("range-by-zero", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """Numbers in steps of zero."""
     nodes = [NODE("Range", ["a", "z", "d"], ["r"]), NODE("Cast", ["r"], ["b"], to=TensorProto.FLOAT)]
     return _summed(*nodes, initializers=(scalar("a", 0), scalar("z", 10), scalar("d", 0)))
 
 
-@add("one-hot", 5, "")
+@add("one-hot", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """A one among a trillion zeros."""
     import numpy as np
@@ -77,20 +77,20 @@ def _(folder: Path) -> onnx.ModelProto:
     return _summed(node, initializers=(ints("i", 3), scalar("n", 1 << 40), values))
 
 
-@add("pad", 5, "")
+@add("pad", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """An edge of a terabyte."""
     return model([NODE("Pad", ["x", "p"], ["b"]), NODE("ReduceMax", ["b"], ["y"])], [ints("p", 0, 1 << 38, 0, 0)])
 
 
-@add("resize", 5, "")
+@add("resize", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """An image of a terabyte."""
     nodes = [NODE("Resize", ["x", "", "", "n"], ["b"]), NODE("ReduceMax", ["b"], ["y"])]
     return model(nodes, [ints("n", 1, 1, 1 << 19, 1 << 19)], x=[1, 1, 2, 2])
 
 
-@add("outer-product", 5, "")
+@add("outer-product", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """Two short vectors, and all products of them and of these."""
     return parsed("""
@@ -100,7 +100,7 @@ def _(folder: Path) -> onnx.ModelProto:
         }""")
 
 
-@add("doubling", 5, "")
+@add("doubling", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """A vector appended to itself forty times; each single step is harmless."""
     nodes = [NODE("Concat", [f"d{k}", f"d{k}"], [f"d{k + 1}"], axis=0) for k in range(40)]
@@ -111,7 +111,7 @@ def _(folder: Path) -> onnx.ModelProto:
     return _summed(*nodes, initializers=(start,))
 
 
-@add("doubling-of-strings", (0, 5), "")
+@add("doubling-of-strings", (0, 5), "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """Forty doublings of a text, where no shape tells how large it gets."""
     start = helper.make_tensor("d0", TensorProto.STRING, [1], [b"ha"])
@@ -120,7 +120,7 @@ def _(folder: Path) -> onnx.ModelProto:
     return model([*nodes, NODE("Add", ["x", "f"], ["y"])], [start])
 
 
-@add("input-shape", 5, "")
+@add("input-shape", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """An input of a terabyte."""
     return model([NODE("Neg", ["x"], ["y"])], x=[1 << 19, 1 << 19], y=[1 << 19, 1 << 19])
@@ -138,13 +138,13 @@ def _(folder: Path) -> onnx.ModelProto:
     return with_weight(TensorProto(data_type=TensorProto.FLOAT, dims=[1 << 32, 1 << 32], raw_data=b""))
 
 
-@add("initializer-empty-and-huge", (2, 5), "")
+@add("initializer-empty-and-huge", (2, 5), "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """No elements, but a dimension that no stride can count."""
     return with_weight(TensorProto(data_type=TensorProto.FLOAT, dims=[0, 1 << 62, 1 << 62], raw_data=b""))
 
 
-@add("sparse-shape", (2, 5), "")
+@add("sparse-shape", (2, 5), "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """One element of a sparse tensor of a petabyte."""
     sparse = helper.make_sparse_tensor(helper.make_tensor("w", TensorProto.FLOAT, [1], [1.0]), ints("", 5), [1 << 48])
@@ -153,13 +153,13 @@ def _(folder: Path) -> onnx.ModelProto:
     return found
 
 
-@add("loop-rounds", 5, "")
+@add("loop-rounds", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """A loop of 2 to the 62 rounds."""
     return _loop(1 << 62)
 
 
-@add("loop-forever", 5, "")
+@add("loop-forever", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """A loop without an end, in another one."""
     return _loop(None)
@@ -188,7 +188,7 @@ def _loop(rounds: int | None) -> onnx.ModelProto:
     return model(nodes, weights)
 
 
-@add("integer-division-by-zero", 5, "")
+@add("integer-division-by-zero", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """A division that ends the process on most processors, once constant and once not."""
     return parsed("""
@@ -197,7 +197,7 @@ def _(folder: Path) -> onnx.ModelProto:
         }""")
 
 
-@add("functions-doubling", (5, 71), "")
+@add("functions-doubling", 2, "unfolds to")
 def _(folder: Path) -> onnx.ModelProto:
     """Thirty functions that each call the next one twice: a billion nodes when inlined."""
     imports = [helper.make_opsetid("", 21), helper.make_opsetid("f", 1)]

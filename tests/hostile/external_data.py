@@ -8,9 +8,9 @@ from pathlib import Path
 import onnx
 from onnx import TensorProto, helper
 
-from hostile.parts import Table, external, model, with_weight
+from hostile.parts import LIMITS, Table, external, model, with_weight
 
-TABLE = Table(("--timeout", "6", "--memory-limit", "1GB"))
+TABLE = Table()
 add = TABLE.add
 CANARY = "canary.bin"  # in the folder above the model's, 4 kB that nobody may read
 
@@ -88,7 +88,7 @@ def _(folder: Path) -> onnx.ModelProto:
     return with_weight(external("w.bin", dims=[1 << 36, 4]))
 
 
-@add("external-sparse-file", 5, "")
+@add("external-sparse-file", 5, "", LIMITS)
 def _(folder: Path) -> onnx.ModelProto:
     """A terabyte that is really there: a file with a hole. Nothing is wrong with it, it only does not fit in memory."""
     with (folder / "w.bin").open("wb") as file:

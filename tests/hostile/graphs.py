@@ -174,7 +174,7 @@ def _(folder: Path) -> onnx.ModelProto:
     return model([NODE("Neg", ["x"] * 5, ["y"])])
 
 
-@add("no-outputs-of-nodes", (2, 5), "")
+@add("no-outputs-of-nodes", 2, "has no outputs")
 def _(folder: Path) -> onnx.ModelProto:
     """Operators of every kind without any output."""
     names = ["Add", "Gemm", "Conv", "MatMul", "Reshape", "Concat", "Where"]
@@ -201,7 +201,7 @@ def _(folder: Path) -> onnx.ModelProto:
     return found
 
 
-@add("opset-of-another-domain-only", (2, 5), "")
+@add("opset-of-another-domain-only", (0, 2, 5), "")
 def _(folder: Path) -> onnx.ModelProto:
     """The operator set of a domain that no node uses."""
     found = model([NODE("Neg", ["x"], ["y"])])
@@ -233,7 +233,7 @@ def _(folder: Path) -> onnx.ModelProto:
     return found
 
 
-@add("ir-version-negative", (2, 5, 66), "")
+@add("ir-version-negative", (0, 2, 5), "")
 def _(folder: Path) -> onnx.ModelProto:
     """A file format before the first."""
     found = model([NODE("Neg", ["x"], ["y"])])
@@ -296,7 +296,7 @@ def _(folder: Path) -> onnx.ModelProto:
     return with_weight(TensorProto(data_type=0, dims=[4], raw_data=bytes(16)))
 
 
-@add("input-type-unknown", (2, 5), "")
+@add("input-type-unknown", 2, "unknown element type")
 def _(folder: Path) -> onnx.ModelProto:
     """An input of a data type that there is not."""
     found = model([NODE("Neg", ["x"], ["y"])])
@@ -416,7 +416,7 @@ def _(folder: Path) -> onnx.ModelProto:
     return model(nodes, [weight], x=[1, 1, 4, 4])
 
 
-@add("attribute-reference", (2, 5), "")
+@add("attribute-reference", (0, 2, 5), "")
 def _(folder: Path) -> onnx.ModelProto:
     """A reference to an attribute of a function, outside of any."""
     node = NODE("Softmax", ["x"], ["y"])

@@ -35,17 +35,21 @@ class Hostile:
     options: tuple[str, ...] = ()
 
 
+LIMITS = ("--timeout", "6", "--memory-limit", "1GB")
+
+
 @dataclass
 class Table:
     """All files, filled by the decorator that `add` returns."""
 
-    options: tuple[str, ...] = ()
     files: list[Hostile] = field(default_factory=list)
 
-    def add(self, name: str, codes: int | tuple[int, ...], says: str = "") -> Callable[[Build], Build]:
+    def add(
+        self, name: str, codes: int | tuple[int, ...], says: str = "", options: tuple[str, ...] = ()
+    ) -> Callable[[Build], Build]:
         def keep(build: Build) -> Build:
             wanted = codes if isinstance(codes, tuple) else (codes,)
-            self.files.append(Hostile(name, build, wanted, says, (build.__doc__ or "").strip(), self.options))
+            self.files.append(Hostile(name, build, wanted, says, (build.__doc__ or "").strip(), options))
             return build
 
         return keep
