@@ -1,11 +1,12 @@
 """How the cost of a run grows with the graph: chains and random graphs of one, ten and a hundred thousand nodes.
 
-    python benchmarks/scaling.py [--nodes 1000 10000 100000] [--max-ratio 12] [--shape chain dag ...]
+    python benchmarks/scaling.py [--nodes 1000 10000 100000] [--max-ratio 12] [--shape chain dag ...] [--clock wall]
 
 Each graph is written once and optimized without verification, in a process of its own; the time is that
-process's. What ten times as many nodes may cost is the last ratio printed per shape; the exit code is 1
-where it is more than `--max-ratio`. The work per node is meant to be the usual kind: some of the nodes can
-be removed, fused, folded or shared, some cannot, and constants have one user or many.
+process's, by the wall or (`--clock cpu`, for machines that are busy otherwise) in seconds of processor time.
+What ten times as many nodes may cost is the last ratio printed per shape; the exit code is 1 where it is more
+than `--max-ratio`. The work per node is meant to be the usual kind: some of the nodes can be removed, fused,
+folded or shared, some cannot, and constants have one user or many.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import resource
 import subprocess
 import sys
 import tempfile
@@ -108,17 +110,18 @@ def _graph(
     return helper.make_graph(nodes, name, inputs, results, constants)
 
 
-def measure(build: Build, count: int, folder: Path, extra: list[str]) -> float:
+def measure(build: Build, count: int, folder: Path, clock: str, extra: list[str]) -> float:
     """Seconds of one whole run of the command."""
     source = folder / f"{count}.onnx"
     model = helper.make_model(build(count), opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.save(model, str(source))
     command = ["optimize", str(source), "-o", str(folder / "out.onnx"), "--no-verify", "-q", *extra]
-    start = time.perf_counter()
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run(
         [sys.executable, "-c", "from ncgopt_cli.main import run; run()", *command], check=True, env=dict(os.environ)
     )
-    return time.perf_counter() - start
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall if clock == "wall" else after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def main() -> int:
@@ -127,13 +130,14 @@ def main() -> int:
     parser.add_argument("--nodes", type=int, nargs="+", default=[1_000, 10_000, 100_000])
     parser.add_argument("--shape", nargs="+", choices=list(SHAPES), default=list(SHAPES))
     parser.add_argument("--max-ratio", type=float, default=12.0)
+    parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     arguments, extra = parser.parse_known_args()
     code = 0
     for shape in arguments.shape:
         seconds: list[float] = []
         with tempfile.TemporaryDirectory(prefix="ncgopt-scaling-") as folder:
             for count in arguments.nodes:
-                seconds.append(measure(SHAPES[shape], count, Path(folder), extra))
+                seconds.append(measure(SHAPES[shape], count, Path(folder), arguments.clock, extra))
                 ratio = f"{seconds[-1] / seconds[-2]:6.2f} x" if len(seconds) > 1 else ""
                 print(f"{shape:10} {count:8} nodes  {seconds[-1]:8.2f} s  {ratio}", flush=True)
         if len(seconds) > 1 and seconds[-1] / seconds[-2] > arguments.max_ratio:
