@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROJECT := pyproject.toml setup.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo bench-rules test lint format docs models kills rule conformance fuzz sabotage clean
+.PHONY: help demo bench-rules test lint format docs models hostile kills rule conformance fuzz sabotage clean
 
 help:
 	@echo "make demo                        install, then optimize the sample models"
@@ -25,6 +25,7 @@ help:
 	@echo "make models                      rebuild models/*.onnx from their scripts"
 	@echo "make bench-rules                 what each rewrite gains on its own pattern"
 	@echo "make docs                        regenerate docs/rules.md and docs/passes.md"
+	@echo "make hostile                      run the command line on every malformed or hostile file"
 	@echo "make kills N=200                  kill as many runs at random moments, and look at what they leave"
 	@echo "make rule NAME= SUBJECT= ROOT=   start a new rewrite rule"
 	@echo "make conformance                 optimize every case of onnx's backend test suite, compare with its outputs"
@@ -86,6 +87,9 @@ docs: $(VENV)/.installed-dev
 
 models: $(VENV)/.installed-dev
 	$(BIN)/python models/build.py
+
+hostile: $(VENV)/.installed-dev
+	NCGOPT_HOSTILE=all $(BIN)/python -m pytest tests/hostile
 
 kills: $(VENV)/.installed-dev
 	$(BIN)/python tests/model/kills.py $(or $(N),200)

@@ -26,6 +26,7 @@ _TYPED_FIELDS = sorted(DATA_FIELDS - {"raw_data"})
 _CHUNK = 1 << 22
 _LOCATION_KEYS = frozenset({"location", "offset", "length"})
 _MOST_DIGITS = 40
+_MOST_DIMENSIONS = 32  # as NumPy has it from its first version on
 _MOST_ELEMENTS = 1 << 58  # bytes and strides are counted in 64 bits, with a sign; dimensions of 0 aside
 _UINT64_DATA = {ir.DataType.UINT32, ir.DataType.UINT64}
 _WIDE = {
@@ -94,6 +95,8 @@ class TensorReader:
         dtype = _dtype(proto, where)
         if any(dim < 0 for dim in proto.dims):
             raise ModelInvalid(f"{where} has a negative dimension: {list(proto.dims)}")
+        if len(proto.dims) > _MOST_DIMENSIONS:
+            raise ModelInvalid(f"{where} has {len(proto.dims)} dimensions; {_MOST_DIMENSIONS} is the most")
         if math.prod(dim for dim in proto.dims if dim) >= _MOST_ELEMENTS:
             raise ModelInvalid(f"{where} has a shape that nobody can count: {list(proto.dims)[:8]}")
         if proto.data_location == onnx.TensorProto.EXTERNAL:

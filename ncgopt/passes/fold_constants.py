@@ -126,7 +126,7 @@ def _evaluate(
     model: ir.Model, graph: ir.Graph, regions: list[Region], session: Session, affordable: int
 ) -> dict[ir.Value, Array]:
     """What all regions compute, in one session; where that fails, region by region, then node by node."""
-    known = moved(n for region in regions for n in region)
+    known = moved(n for region in regions for n in region if _bytes(n.outputs[0]) <= affordable)
     rest = [n for region in regions for n in region if n.outputs[0] not in known]
     if not rest:
         return known

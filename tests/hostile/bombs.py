@@ -132,7 +132,7 @@ def _(folder: Path) -> onnx.ModelProto:
     return with_weight(TensorProto(data_type=TensorProto.FLOAT, dims=[1 << 38]))
 
 
-@add("initializer-shape-overflow", 2, "its shape and type take")
+@add("initializer-shape-overflow", 2, "nobody can count")
 def _(folder: Path) -> onnx.ModelProto:
     """A shape whose product is 0 in 64 bits."""
     return with_weight(TensorProto(data_type=TensorProto.FLOAT, dims=[1 << 32, 1 << 32], raw_data=b""))

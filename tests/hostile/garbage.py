@@ -112,7 +112,7 @@ def _(folder: Path) -> bytes:
     return _good() * 1000
 
 
-@add("dims-packed", (2, 66), "")
+@add("dims-packed", 2, "dimensions")
 def _(folder: Path) -> bytes:
     """A weight of a million dimensions."""
     tensor = block(1, b"\x01" * 1_000_000) + tag(2, 0) + varint(1) + block(8, b"w") + block(9, bytes(4))

@@ -35,7 +35,7 @@ class Hostile:
     options: tuple[str, ...] = ()
 
 
-LIMITS = ("--timeout", "6", "--memory-limit", "1GB")
+LIMITS = ("--timeout", "4", "--memory-limit", "1GB")
 
 
 @dataclass
