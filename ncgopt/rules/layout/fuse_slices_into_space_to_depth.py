@@ -57,22 +57,24 @@ class FuseSlicesIntoSpaceToDepth(Rule[Match]):
     root = "Concat"
     since_opset = 10
     requires = (
-        Requires[Match](
-            "every-pixel-once",
-            "pixels are missing or taken twice",
-            lambda m: sorted(m.pixels) == list(range(m.block**2)),
-        ),
         Requires[Match]("to-the-end", "pixels at the border are left out", lambda m: m.whole),
         Requires[Match](
             "known-channels", "the order of the pieces differs", lambda m: m.in_order or m.channels is not None
         ),
-        Requires[Match](
+    )
+    pays = (
+        Pays[Match](
+            "every-pixel-once",
+            "a pixel that is taken twice would be copied twice",
+            lambda m: sorted(m.pixels) == list(range(m.block**2)),
+        ),
+        Pays[Match]("sole-user", "the Slices stay for other users", lambda m: all(map(facts.sole_user, m.pieces))),
+        Pays[Match](
             "kernel",
             "ONNX Runtime's SpaceToDepth takes float32, and float64 since opset 13",
             lambda m: m.dtype is ir.DataType.FLOAT or (m.dtype is ir.DataType.DOUBLE and m.version >= _DOUBLE_SINCE),
         ),
     )
-    pays = (Pays[Match]("sole-user", "the Slices stay for other users", lambda m: all(map(facts.sole_user, m.pieces))),)
 
     def match(self, node: ir.Node) -> Match | None:
         """Bind what all pieces are taken from, and which pixel of a block each piece has."""
