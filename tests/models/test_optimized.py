@@ -36,14 +36,14 @@ def test_batch_normalization_and_leftovers_of_training_are_gone(tmp_path: Path) 
 
 def test_subgraphs_are_optimized_too(tmp_path: Path) -> None:
     operators = _operators("control_flow", tmp_path)
-    assert operators["MatMul"] == 2
+    assert operators.get("Gemm", 0) + operators.get("MatMul", 0) == 2  # two products of one branch were one
     assert operators.get("Identity", 0) <= 1  # the condition of the Loop, which is what it was
 
 
 def test_weights_and_work_are_shared(tmp_path: Path) -> None:
     operators = _operators("duplicates", tmp_path)
     assert operators["Tanh"] == 1
-    assert operators["MatMul"] == 2
+    assert operators["MatMul"] == 1  # the other is in the table that Gather reads
 
 
 @pytest.mark.parametrize("settings", [ncgopt.Settings(), ONNXRUNTIME], ids=["onnx", "onnxruntime"])
