@@ -200,6 +200,8 @@ def _windows(padded: Array, kernel: Sequence[int], strides: Sequence[int], dilat
     rank = len(kernel)
     reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
     axes = tuple(range(padded.ndim - rank, padded.ndim))
+    if any(n < r for n, r in zip(padded.shape[-rank:], reach, strict=True)):
+        raise Unsupported("a window larger than what it looks at")
     view = sliding_window_view(padded, reach, axis=axes)
     return view[(..., *(slice(None, None, s) for s in strides), *(slice(None, None, d) for d in dilations))]
 
