@@ -31,7 +31,7 @@ from ncgopt.runtime.process import Worker
 from ncgopt.settings import Settings
 
 _MAX_RESTARTS = 16
-_ENTRY = "ncgopt.runtime.job:run"
+_ENTRY = "ncgopt.job:run"
 
 
 class Supervised:
@@ -39,7 +39,7 @@ class Supervised:
 
     Args:
         memory: bytes that the child may hold; None for three quarters of the machine's memory.
-        entry: what the child runs, called as `ncgopt.runtime.job:run` is; tests plant faults this way.
+        entry: what the child runs, called as `ncgopt.job:run` is; tests plant faults this way.
     """
 
     def __init__(self, memory: int | None = None, entry: str = _ENTRY) -> None:

@@ -257,3 +257,9 @@ def test_sizes_in_nested_loops_are_computed_in_every_round(tmp_path):
     ):
         assert np.array_equal(expected, found)
     assert ReferenceEvaluator(proto).run(None, feeds)[1].reshape(-1).tolist() == [-4, -8, -16]
+
+
+def test_a_scalar_for_the_axes_of_unsqueeze_tells_no_rank():
+    """ONNX Runtime takes one, against the specification."""
+    values = load(HEAD + "g (float[4, 3] x, int64 i) => (float[1, K, 3] y) { y = Unsqueeze(x, i) }")
+    assert facts.shape(values["y"]) is None

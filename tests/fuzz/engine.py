@@ -113,12 +113,13 @@ def is_standard(model: onnx.ModelProto) -> bool:
 
     It has no schemas of `com.microsoft`, nor of those that ONNX Runtime has in older operator sets than ONNX.
     """
-    known = {"", "ai.onnx.ml"} | {f.domain for f in model.functions}
+    functions = {(f.domain, f.name) for f in model.functions}
     versions = {o.domain: o.version for o in model.opset_import}
     nodes = [*model.graph.node, *(n for f in model.functions for n in f.node)]
     while nodes:
         node = nodes.pop()
-        if node.domain not in known or (node.domain == "" and not _has_schema(node.op_type, versions.get("", 1))):
+        is_known = node.domain in ("", "ai.onnx.ml") or (node.domain, node.op_type) in functions
+        if not is_known or (node.domain == "" and not _has_schema(node.op_type, versions.get("", 1))):
             return False
         nodes += [n for a in node.attribute if a.HasField("g") for n in a.g.node]
     return True

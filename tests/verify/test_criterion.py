@@ -175,3 +175,12 @@ def test_float64_agrees_with_onnxs_own_cases(onnx_cases, operator):
         for output, expected in zip(wanted, outputs, strict=False):
             np.testing.assert_allclose(found[output], expected, rtol=2e-6, atol=2e-6, err_msg=case.name)
     assert shown
+
+
+def test_a_pool_larger_than_what_it_looks_at_has_no_reference(check):
+    """ONNX Runtime gives an empty output then; there is no window to look through."""
+    text = """g (float[N, 1, 2, 4] x) => (float[N, 1, H, W] y, float[N, 1, 2, 4] z) {
+        y = AveragePool<kernel_shape = [3, 2], strides = [3, 2]>(x)  z = Tanh(x) }"""
+    outcome = check(text, text, 17)
+    assert outcome.status == "passed"
+    assert outcome.reference == "a window larger than what it looks at"

@@ -37,8 +37,7 @@ def _count(view: NodeView, starts: Shape | None, ends: Shape | None) -> int | No
     for known in (starts, ends):
         if known is not None:
             return len(known)
-    length = view.shape(1)
-    return length[0] if length is not None and len(length) == 1 and isinstance(length[0], int) else None
+    return view.length(1)
 
 
 def _length(dim: Dim, start: Dim, end: Dim, step: Dim) -> Dim:

@@ -17,8 +17,8 @@ def reshape(view: NodeView) -> Shape | None:
     """
     target, dims = view.dims(1, "shape"), view.shape()
     if target is None:
-        length = view.shape(1)
-        return (None,) * length[0] if length is not None and isinstance(length[0], int) else None
+        length = view.length(1)
+        return (None,) * length if length is not None else None
     copies = view.version < 5 or not view.int("allowzero")
     found: list[Dim] = []
     for index, entry in enumerate(target):
@@ -59,9 +59,9 @@ def expand(view: NodeView) -> Shape | None:
     """Expand: broadcasting with a target that is given as data."""
     dims, target = view.shape(), view.dims(1)
     if dims is None or target is None:
-        length = view.shape(1)
-        if dims is not None and length is not None and isinstance(length[0], int):
-            return (None,) * max(len(dims), length[0])
+        length = view.length(1)
+        if dims is not None and length is not None:
+            return (None,) * max(len(dims), length)
         return None
     return broadcast(dims, target)
 
@@ -113,8 +113,8 @@ def constant_of_shape(view: NodeView) -> Shape | None:
     """ConstantOfShape."""
     target = view.dims(0)
     if target is None:
-        length = view.shape(0)
-        return (None,) * length[0] if length is not None and len(length) == 1 and isinstance(length[0], int) else None
+        length = view.length(0)
+        return (None,) * length if length is not None else None
     return tuple(_size(entry) for entry in target)
 
 
@@ -158,10 +158,10 @@ def split(view: NodeView) -> list[Shape] | None:
 
 def unsqueeze(view: NodeView) -> Shape | None:
     """Unsqueeze where the axes are known only by their number."""
-    dims, count = view.shape(), view.shape(1)
-    if dims is None or count is None or view.numbers(1) is not None or not isinstance(count[0], int):
+    dims, count = view.shape(), view.length(1)
+    if dims is None or count is None or view.numbers(1) is not None:
         return None
-    return (None,) * (len(dims) + count[0])
+    return (None,) * (len(dims) + count)
 
 
 def squeeze(view: NodeView) -> Shape | None:

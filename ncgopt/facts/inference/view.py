@@ -48,6 +48,11 @@ class NodeView:
         """Shape of an input."""
         return self.type(index).shape
 
+    def length(self, index: int) -> int | None:
+        """Number of elements of an input that is a vector; None for anything else, scalars included."""
+        dims = self.shape(index)
+        return dims[0] if dims is not None and len(dims) == 1 and isinstance(dims[0], int) else None
+
     def contents(self, index: int) -> Contents | None:
         """Contents of an input."""
         value = self.value(index)

@@ -78,7 +78,7 @@ class ReorderConvResize(Rule[Match]):
             return None
         place = 1 if (resize.version or 1) < 11 else 2
         given = facts.constant(facts.input_of(resize, place))
-        if given is None or given.size != rank or facts.is_set(resize, "axes") or facts.is_set(resize, "antialias"):
+        if given is None or given.shape != (rank,) or facts.is_set(resize, "axes") or facts.is_set(resize, "antialias"):
             return None
         return Match(layer, resize, tuple(float(s) for s in given))
 

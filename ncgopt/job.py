@@ -1,4 +1,4 @@
-"""What runs in the child process of `supervised.py`."""
+"""What runs in the child of `ncgopt.runtime.supervised`: it imports the pipeline while its own child gets ready."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def run(
     with Worker(memory=settings.memory_limit) as worker:
         if settings.verify:  # it gets ready while we import and load
             worker.start("onnxruntime")
-        from ncgopt import pipeline
+        from ncgopt import pipeline  # late: what it imports takes longer than all that comes before
 
         Watchdog.box.write("", time.monotonic() + settings.timeout)  # for loading; each pass then has its own
         return pipeline.optimize(
