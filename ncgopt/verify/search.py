@@ -79,8 +79,8 @@ class Found:
         )
 
     def is_as_finite(self, trial: Trial) -> bool:
-        """Whether a case gave no fewer finite values than those before."""
-        return all(new >= old for old, new in zip(self.finites, trial.finites, strict=True))
+        """Whether a case gave of some output no fewer finite values than those before."""
+        return not self.finites or any(new >= old for old, new in zip(self.finites, trial.finites, strict=True))
 
     def add(self, case: Case, trial: Trial) -> None:
         """Keep a case that ran."""
@@ -156,18 +156,18 @@ class CaseSearch:
     def _draws(self, binding: Binding) -> None:
         """As many draws as asked for, more where conditions or constants must be met both ways."""
         for number in range(self._count()):
-            best: tuple[Case, Trial] | None = None
+            ran: list[tuple[Case, Trial]] = []
             for draw in itertools.islice(self._fillings(number), 6):
                 case = _case(binding, draw, self.seed)
                 trial = self.original.attempt(case)
                 if trial.refusal is not None:
                     continue
-                if best is None or trial.finite > best[1].finite:
-                    best = (case, trial)
+                ran.append((case, trial))
                 if trial.finite == 1.0:
                     break
-            if best is not None and best[0] not in self.found.cases:
-                self.found.add(*best)
+            for best in _finite_each(ran):
+                if best[0] not in self.found.cases:
+                    self.found.add(*best)
 
     def _count(self) -> int:
         turns = [self.draws]
@@ -260,6 +260,17 @@ class CaseSearch:
         if trial.refusal is None:
             self.found.add(case, trial)
         return trial.refusal is None
+
+
+def _finite_each(ran: Sequence[tuple[Case, Trial]]) -> list[tuple[Case, Trial]]:
+    """For each output the first of the trials that gave most finite values of it, most natural first.
+
+    Not one trial for all: an output that is finite only where all data are positive, say, must not keep
+    the others from being seen with data of both signs.
+    """
+    outputs = zip(*(trial.finites for _, trial in ran), strict=True)
+    firsts = {finites.index(max(finites)) for finites in outputs}
+    return [ran[k] for k in sorted(firsts or {0})] if ran else []
 
 
 def _spread(sketches: Sequence[tuple[float, ...]]) -> float:

@@ -98,6 +98,15 @@ def test_data_shows_what_only_some_data_shows(check, original, result):
     assert check(original, result).status == "failed"
 
 
+def test_an_output_that_is_seldom_finite_does_not_hide_the_others(check):
+    """z is finite only where no x is negative; y is wrong only where one is."""
+    text = "g (float[N, 6] x) => (float[N, 6] y, float[N, 6] z) { %s  r = Relu(x)  n = Neg(r)  z = Reciprocal(n) }"
+    assert check(text % "y = Tanh(x)").status == "passed"
+    outcome = check(text % "y = Tanh(x)", text % "p = Relu(x)  y = Tanh(p)")
+    assert outcome.status == "failed"
+    assert "output y" in outcome.reason
+
+
 def test_dimensions_that_depend_on_each_other(check):
     text = """g (float[batch,past,2] p, float[batch,new,2] n, float[batch,total] m) => (float[batch,total,2] y)
         <int64[1] a = {2}> { c = Concat<axis=1>(p, n) u = Unsqueeze(m, a) y = Mul(c, u) }"""
