@@ -167,10 +167,13 @@ class _Check:
         if asked != "auto":
             return asked
         room, needed = memory.available(), memory.NEEDED * survey.bytes
+        limit = self.child.settings.memory_limit
+        if room is None or (limit is not None and limit < room):
+            room = limit
         if room is None or needed <= room:
             return "whole"
         self.notes.append(
-            f"compared by windows: {needed / 1e9:.1f} GB to run the model whole, of which {room / 1e9:.1f} GB are free"
+            f"compared by windows: {needed / 1e9:.1f} GB to run the model whole, of which {room / 1e9:.1f} GB are left"
         )
         return "window"
 

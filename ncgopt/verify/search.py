@@ -121,8 +121,10 @@ class CaseSearch:
         for binding in bindings:
             self._draws(binding)
         if self.found.cases:
-            self._scales(max(bindings, key=self._roominess))
-            self._liven()
+            # By windows, every run reads all weights, and data are made up for each window besides.
+            if self.original.child.settings.mode != "window":
+                self._scales(max(bindings, key=self._roominess))
+                self._liven()
             self._overrides()
             self.found.single = _single(survey.symbols, [b for b in bindings if b], pinned)
         return self.found

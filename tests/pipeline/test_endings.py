@@ -96,7 +96,7 @@ PLANTED = """
 import ctypes, numpy, sys
 from ncgopt.facts import folding
 import ncgopt.pipeline
-from ncgopt.runtime import job
+from ncgopt import job
 from ncgopt.rewrite import Claim, Rule
 from ncgopt.rules import RULES
 

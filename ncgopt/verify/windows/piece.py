@@ -75,6 +75,7 @@ class RunningPiece:
         self._optimize = optimize
         self._session: Session | None = None
         self._types: dict[str, Any] = {}
+        self._fed: dict[str, Array] = {}
 
     def run(self, values: Mapping[str, Value]) -> dict[str, Value]:
         """What the piece computes of these values, by name.
@@ -89,16 +90,22 @@ class RunningPiece:
         if computed:
             feeds = {name: values[name] for name in piece.inputs}
             session = self._open(feeds, computed)
-            given = dict(zip((port.name for port in session.outputs), session.run(feeds), strict=True))
+            outputs = session.run({**feeds, **self._fed})
+            given = dict(zip((port.name for port in session.outputs), outputs, strict=True))
             found |= {name: given[name] for name in computed}
         return found
 
     def _open(self, feeds: Mapping[str, Value], outputs: Sequence[str]) -> Session:
         types = {name: type_of(name, value) for name, value in feeds.items()}
         if self._session is None or types != self._types:
-            proto, weights = _write(self.piece, types, outputs)
+            # Fed anew with every run, large weights are used where they lie; as initializers they are copied, and
+            # repacked for a kernel that runs a few times. Optimizations, though, work on constants.
+            self._fed = {} if self._optimize else {name: _array(self.piece, name) for name in _feedable(self.piece)}
+            types_of_all = types | {name: type_of(name, weight) for name, weight in self._fed.items()}
+            proto, weights = _write(self.piece, types_of_all, outputs)
             if self._change is not None:
                 weights = {n: self._change(w) if w.dtype.kind == "f" else w for n, w in weights.items()}
+                self._fed = {name: self._change(weight) for name, weight in self._fed.items()}
             self._session = None
             self._session = open_session(
                 proto.SerializeToString(), optimize=self._optimize, custom_ops=self._settings.custom_ops,
@@ -122,6 +129,8 @@ def _write(
     for name, kind in types.items():
         graph.input.add(name=name).type.CopyFrom(kind)
     for name in piece.constants:
+        if name in types:
+            continue
         tensor = _tensor(side, name)
         graph.initializer.append(_initializer(name, tensor, weights))
     for node in piece.nodes:
@@ -129,6 +138,21 @@ def _write(
     for name in outputs:
         graph.output.add(name=name)  # of a type that ONNX Runtime infers
     return proto, weights
+
+
+def _feedable(piece: Piece) -> list[str]:
+    """Large float weights that only go into kernels which do not ask for constants."""
+    readers: dict[str, set[str]] = {}
+    for node in piece.nodes:
+        plain = node.op_type if not node.domain and node.op_type in _TAKE_VARIABLES else ""
+        for value in inputs_of(node):
+            readers.setdefault(value.name or "", set()).add(plain)
+    tensors = {name: _tensor(piece.side, name) for name in piece.constants if "" not in readers.get(name, {""})}
+    return [name for name, t in tensors.items() if t.dtype in _FLOATS and weight_bytes(t) > _FED]
+
+
+def _array(piece: Piece, name: str) -> Array:
+    return np.ascontiguousarray(_tensor(piece.side, name).numpy())
 
 
 def _initializer(name: str, tensor: ir.TensorProtocol, weights: dict[str, Array]) -> onnx.TensorProto:
@@ -144,6 +168,10 @@ def _initializer(name: str, tensor: ir.TensorProtocol, weights: dict[str, Array]
         proto.external_data.add(key=key, value=value)
     return proto
 
+
+_FLOATS = {ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16}
+_TAKE_VARIABLES = {"MatMul", "Gemm", "Gather", "Add", "Mul", "Conv", "Transpose"}
+_FED = 1 << 20  # bytes
 
 _HANDED_OVER = {
     *(ir.DataType.FLOAT, ir.DataType.DOUBLE, ir.DataType.FLOAT16, ir.DataType.INT8, ir.DataType.UINT8),
