@@ -168,16 +168,24 @@ def _min(node: ir.Node, parts: Sequence[Interval]) -> Interval:
 
 
 def _clip(node: ir.Node, parts: Sequence[Interval]) -> Interval:
-    if (node.version or 1) < 11:
-        bounds = [attributes.float_attribute(node, name) for name in ("min", "max")]
-    else:
-        bounds = [constants.scalar(uses.input_of(node, index)) for index in (1, 2)]
-    low = float(bounds[0]) if bounds[0] is not None else -math.inf
-    high = float(bounds[1]) if bounds[1] is not None else math.inf
+    """Bounds out of order make every element the upper one: a lower bound says nothing where the other is fed."""
+    low, high = _bound(node, 1, "min", -math.inf), _bound(node, 2, "max", math.inf)
+    x = parts[0]
+    if high is None or math.isnan(high):
+        return _ANY
+    if low is None:
+        return Interval(min(x.low, high), high)
     if not low <= high:
         return _ANY
-    x = parts[0]
     return Interval(min(max(x.low, low), high), max(min(x.high, high), low))
+
+
+def _bound(node: ir.Node, index: int, name: str, absent: float) -> float | None:
+    """A bound of a Clip; None where it is not known."""
+    if (node.version or 1) < 11:
+        return attributes.float_attribute(node, name)
+    value = uses.input_of(node, index)
+    return absent if value is None else constants.scalar(value)
 
 
 def _average(node: ir.Node, parts: Sequence[Interval]) -> Interval:

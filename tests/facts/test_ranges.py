@@ -13,7 +13,7 @@ from ncgopt import model as models
 from ncgopt.facts.ranges import Interval, interval, is_non_negative
 from ncgopt.rewrite.session import Session
 
-HEAD = '<ir_version: 10, opset_import: ["" : 21]>\ng (float[3, 4] x, int64[3, 4] n) => (T[M] y) '
+HEAD = '<ir_version: 10, opset_import: ["" : 21]>\ng (float[3, 4] x, int64[3, 4] n, float fed) => (T[M] y) '
 CONSTANTS = (
     "<float two = {2}, float low = {-1}, float half = {0.5}, float minus = {-3}, int64 ten = {10}, int64 one = {1}, "
     "float[2] pair = {-1, 5}, int64 zero = {0}, int64[1] axis = {1}> "
@@ -31,6 +31,11 @@ KNOWN = {
     "a = Sigmoid(x)  b = Relu(x)  y = Add(a, b)": (0, math.inf),
     "a = Tanh(x)  y = Add(a, half)": (-0.5, 1.5),
     "y = Clip(x, low, two)": (-1, 2),
+    "y = Clip(x, , two)": (-math.inf, 2),
+    "y = Clip(x, half)": (0.5, math.inf),
+    "y = Clip(x, fed, two)": (-math.inf, 2),
+    "a = Sigmoid(x)  y = Clip(a, fed, two)": (0, 2),
+    "a = Sigmoid(x)  y = Clip(a, fed, low)": (-1, -1),
     "a = Sigmoid(x)  y = Max(a, half)": (0.5, 1),
     "a = Sigmoid(x)  y = Min(a, x)": (-math.inf, 1),
     "a = Sigmoid(x)  b = Tanh(x)  y = Concat<axis = 0>(a, b)": (-1, 1),
@@ -44,6 +49,8 @@ KNOWN = {
 }
 UNKNOWN = (
     "y = Neg(x)",
+    "y = Clip(x, half, fed)",
+    "a = Sigmoid(x)  y = Clip(a, half, fed)",
     "y = Mul(x, half)",
     "y = Identity(n)",
     "y = Mul(n, n)",
@@ -66,6 +73,7 @@ def test_interval_is_the_expected_one_and_holds(body: str):
     assert interval(y) == Interval(*map(float, KNOWN[body]))
     rng = np.random.default_rng(0)
     feeds = {"x": (10 * rng.standard_normal((3, 4))).astype(np.float32), "n": rng.integers(-99, 99, (3, 4))}
+    feeds["fed"] = np.array(-7, np.float32)
     found = ReferenceEvaluator(proto).run(None, feeds)[0]
     assert found.min() >= interval(y).low
     assert found.max() <= interval(y).high

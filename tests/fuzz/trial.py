@@ -180,12 +180,29 @@ def _compared(
         for at, (x, y) in enumerate(zip(expected, actual, strict=True)):
             if not (complaint := _differs(x, y, optimized.is_exact)):
                 continue
-            if not optimized.is_exact and is_rounding(model, optimized.model, feeds, at):
+            if _is_excused(model, optimized, feeds, at, x):
                 result.rounding += 1
                 continue
             name = model.graph.output[at].name
             return Failure("mismatch", target, f"{name}, {kind}: {complaint}; {', '.join(optimized.fired)}"[:700])
     return None
+
+
+def _is_excused(model: onnx.ModelProto, optimized: Optimized, feeds: Feeds, at: int, expected: Any) -> bool:
+    """Whether rounding explains a difference; where bits were promised, whether that of ONNX Runtime alone does.
+
+    It computes float16 in float32 and does not round between neighbours, so that where a subgraph or a
+    constant begins shows in the bits. onnx's reference rounds after every operator: there they must agree.
+    """
+    if not optimized.is_exact:
+        return is_rounding(model, optimized.model, feeds, at)
+    if not isinstance(expected, np.ndarray) or expected.dtype != np.float16:
+        return False
+    try:
+        x, y = (run_by_reference(m, feeds)[at] for m in (model, optimized.model))
+    except CannotRun:
+        return is_rounding(model, optimized.model, feeds, at)
+    return not _differs(x, y, True)
 
 
 def _is_plain(value: Any) -> bool:

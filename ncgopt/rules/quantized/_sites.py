@@ -56,24 +56,28 @@ def dequantized(value: ir.Value | None, root: ir.Node) -> Dequantized | None:
 
 
 def site(quantize: ir.Node, *op_types: str, skip: int = 0) -> Site | None:
-    """Bind the operator before `quantize`, if all its inputs after the first `skip` are dequantized."""
+    """Bind the operator before `quantize`, if all its inputs after the first `skip` are dequantized.
+
+    All scales must be known, finite and above zero, as every calibration gives them: what kernels make of
+    others (they multiply by quotients of scales, or refuse to run) is not what the floats would have been.
+    """
     node, out = producer_beside(quantize.inputs[0], quantize, *op_types), parameters(quantize)
     if node is None or out is None or len(node.outputs) != 1:
         return None
     inputs = [dequantized(value, quantize) for value in node.inputs[skip:]]
     known = tuple(x for x in inputs if x is not None)
-    return Site(node, known, out) if known and len(known) == len(inputs) else None
+    found = Site(node, known, out) if known and len(known) == len(inputs) else None
+    return found if found is not None and all(_is_positive(x) for x in found.tensors) else None
+
+
+def _is_positive(m: Parameters) -> bool:
+    scales = facts.constant(m.scale)
+    return scales is not None and bool((scales > 0).all()) and bool(np.isfinite(scales).all())
 
 
 def is_float(m: Parameters) -> bool:
     """Whether scales are float32, as the kernels take them."""
     return facts.dtype(m.scale) == ir.DataType.FLOAT
-
-
-def is_positive(m: Parameters) -> bool:
-    """Whether all scales are known, finite and above zero."""
-    scales = facts.constant(m.scale)
-    return scales is not None and bool((scales > 0).all()) and bool(np.isfinite(scales).all())
 
 
 def are_constant(m: Site) -> bool:
@@ -91,11 +95,6 @@ FLOAT_SCALES = Requires[Site](
 )
 PER_TENSOR = Requires[Site](
     "per-tensor", "the kernels take one scale per tensor", lambda m: all(x.is_scalar for x in m.tensors)
-)
-POSITIVE_SCALES = Requires[Site](
-    "positive-scales",
-    "the kernel refuses scales that are not positive",
-    lambda m: all(is_positive(x) for x in m.tensors),
 )
 SOLE_USER = Pays[Site](
     "sole-user", "the floats would be computed as well", lambda m: facts.sole_user(m.node.outputs[0])

@@ -10,7 +10,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
-from ncgopt.rules.quantized._sites import FLOAT_SCALES, ONE_TYPE, PER_TENSOR, POSITIVE_SCALES, SOLE_USER, Site, site
+from ncgopt.rules.quantized._sites import FLOAT_SCALES, ONE_TYPE, PER_TENSOR, SOLE_USER, Site, site
 from ncgopt.settings import Target
 
 
@@ -31,7 +31,6 @@ class FuseQlinearSoftmax(Rule[Site]):
         ONE_TYPE,
         FLOAT_SCALES,
         PER_TENSOR,
-        POSITIVE_SCALES,
         Requires[Site]("whole-steps", "the kernel rounds the number of steps in one down", lambda m: _whole_steps(m)),
     )
     pays = (SOLE_USER,)

@@ -52,6 +52,8 @@ class ReplaceSignedQuantization(Rule[Match]):
             return None
         if there.dtype != ir.DataType.INT8 or there.zero is None or facts.static(there.scale) is None:
             return None
+        if there.zero.ndim and there.zero.shape != facts.static(there.scale):
+            return None  # ONNX Runtime takes a vector of one zero point beside a scalar scale
         return Match(quantize, node, quantize.inputs[0], there, back)
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
