@@ -49,7 +49,8 @@ class FuseSlicesIntoSpaceToDepth(Rule[Match]):
     """YOLO's Focus layer: a Concat of every b-th pixel becomes SpaceToDepth, and a Gather where the order differs.
 
     SpaceToDepth wants sizes that are multiples of b. Nothing has to be known of them: with others the
-    pieces differ in size, and the Concat fails as well.
+    pieces differ in size, and the Concat fails as well. (ONNX Runtime's leaves empty pieces out: where a
+    picture is narrower than a block, it passes on fewer channels than the model says that there are.)
     """
 
     name = "fuse-slices-into-space-to-depth"

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.cost import falls, product_cost
 from ncgopt.facts import symbols
 from ncgopt.facts.affine import producer_beside
+from ncgopt.facts.rounding import representable
 from ncgopt.facts.symbols import Dim
 from ncgopt.records import record
-from ncgopt.rewrite import Claim, Pays, Rule, Tape
+from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 
 
 @record
@@ -46,6 +48,17 @@ class Match:
         left, right = self.costs
         return falls(left, right) if self.left_first else falls(right, left)
 
+    @property
+    def fits(self) -> bool:
+        """Whether what is multiplied first now, where both are constants, fits their type."""
+        arrays = [facts.constant(v) for v in ((self.b, self.c) if self.left_first else (self.a, self.b))]
+        known = [array for array in arrays if array is not None]
+        if len(known) < len(arrays):
+            return True
+        with np.errstate(all="ignore"):
+            product = np.matmul(*(array.astype(np.float64) for array in known))
+        return representable(product, known[0].dtype)
+
 
 class ReorderMatmulChain(Rule[Match]):
     """`(A B) C` becomes `A (B C)`, or the other way round, whichever takes fewer operations at every size.
@@ -57,7 +70,9 @@ class ReorderMatmulChain(Rule[Match]):
     name = "reorder-matmul-chain"
     claim = Claim.ROUNDS
     root = "MatMul"
-    unconditional = "matrix products are associative; the pattern holds only factors of the same batch dimensions"
+    requires = (
+        Requires[Match]("representable", "the product of two constants overflows", lambda m: m.fits, costly=True),
+    )
     pays = (
         Pays[Match]("sole-user", "the first product stays for its other users", lambda m: facts.sole_user(m.inner)),
     )
