@@ -1,55 +1,77 @@
-"""Latency of one model, or of two against each other, in one child process.
+"""Latency, load time and memory of one model, or of two against each other.
 
-How the usual mistakes are avoided: both sessions live in the same process and their runs alternate, so
-that a change of clock speed or a busy neighbour hits both; threads do not spin while they wait, because
-the spinning workers of one session would take the processor from the other; what counts is the median
-and the minimum, not the mean. Sessions are loaded as users load them, with all optimizations.
+How the usual mistakes are avoided: every model runs in processes of its own, and blocks of their runs alternate
+(`ncgopt.measure.blocks`), so that a change of clock speed or a busy neighbour hits both; threads do not spin while
+they wait, because the spinning workers of one would take the processor from the other; the ratio comes with an
+interval, a paired bootstrap over the blocks (`ncgopt.measure.ratio` has the sources), and a difference within it is
+called none. Models are loaded as users load them, with all of ONNX Runtime's optimizations.
 """
 
 from __future__ import annotations
 
-import dataclasses
-import gc
-import math
 import statistics
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ncgopt.errors import Inconclusive, Usage
+import numpy as np
+
+from ncgopt.errors import Inconclusive
+from ncgopt.measure.blocks import Effort, Series, measure
+from ncgopt.measure.data import find_case
+from ncgopt.measure.ratio import Ratio, ratio_of
+from ncgopt.measure.trace import Kernel
 from ncgopt.model import load
 from ncgopt.runtime.process import Worker, WorkerDied
-from ncgopt.runtime.session import LoadError, RunError, Session, Value, open_session
-from ncgopt.runtime.stage import stage
+from ncgopt.runtime.session import LoadError, RunError
 from ncgopt.settings import VerifySettings
 from ncgopt.verify.cases import Case
-from ncgopt.verify.feeds import make_feeds
 from ncgopt.verify.inputs import Survey
-from ncgopt.verify.original import Child, Clock, Original
-from ncgopt.verify.search import CaseSearch
-from ncgopt.verify.userfeeds import load_feeds
 
-_WARMUPS = 3
-_SECONDS = 5.0  # measured time that the number of rounds is chosen for
-_MIN_ROUNDS, _MAX_ROUNDS = 10, 1000
+_TRACED_SECONDS = 1.0
+_TRACED_RUNS = 20
+_DEFAULT = Effort()
+
+
+def _silent(_: str) -> None:
+    return
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Where the time of each model goes.
+
+    Attributes:
+        kernels: per model, longest first.
+        machine: FLOP per second of a large matrix product with as many threads.
+    """
+
+    kernels: tuple[tuple[Kernel, ...], ...]
+    machine: float
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Seconds per run of one model.
+    """What was measured of one model; times in seconds.
 
     Attributes:
         model: path as given.
-        median: the middle of all runs.
-        minimum: the fastest run.
-        spread: distance of the quartiles of all runs; compare it with the difference you look for.
+        runs: how many were timed, warm-up left out.
+        minimum, p50, p90, p95, p99: of all runs.
+        load: the median session creation.
+        peak_bytes: by how much loading and the first run made the process grow at most; the least over the
+            processes, None where that is not known (only Linux tells).
     """
 
     model: str
-    median: float
+    runs: int
     minimum: float
-    spread: float
+    p50: float
+    p90: float
+    p95: float
+    p99: float
+    load: float
+    peak_bytes: int | None
 
 
 @dataclass(frozen=True)
@@ -58,24 +80,33 @@ class Benchmark:
 
     Attributes:
         models: one or two.
-        ratio: median of the first over median of the second, above 1 where the second is faster; None
-            for one model.
-        rounds: runs per model, warm-up left out.
+        ratio: latency of the first over that of the second; None for one model.
+        verdict: what the second is, compared with the first, in words.
+        load_ratio: load time of the first over that of the second, medians.
         threads: intra-op threads.
         data: where the inputs come from.
         binding: sizes of the symbolic dimensions.
+        profile: where the time goes, if that was asked for.
     """
 
     models: tuple[Latency, ...]
-    ratio: float | None
-    rounds: int
+    ratio: Ratio | None
+    verdict: str
+    load_ratio: float | None
     threads: int
     data: str
     binding: Mapping[str, int]
+    profile: Profile | None = None
 
 
 def compare_latency(
-    models: Sequence[Path], settings: VerifySettings, *, threads: int = 1, rounds: int | None = None
+    models: Sequence[Path],
+    settings: VerifySettings,
+    *,
+    threads: int = 1,
+    effort: Effort = _DEFAULT,
+    profile: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> Benchmark:
     """Measure one or two models on the same inputs.
 
@@ -85,97 +116,79 @@ def compare_latency(
             dimensions that the first model accepts, the one with the most elements is measured, so pin
             what matters with `bind`. Custom operators and providers count too.
         threads: intra-op threads of each session.
-        rounds: runs per model; chosen for about five seconds without it, at least 10.
+        effort: how long to measure.
+        profile: also trace some runs, in processes of their own.
+        progress: called with one line whenever something begins.
 
     Raises:
         InputUnreadable, ModelInvalid: a file is missing, damaged or no model.
         Usage: the feeds or bindings do not fit the model, or there are several feeds.
         Inconclusive: ONNX Runtime cannot load or run a model, or no inputs were found for it.
     """
-    if len(settings.feeds) > 1:
-        raise Usage("a benchmark takes one file of feeds")
     for path in models:
         load(path)  # tells a damaged file from a model that ONNX Runtime does not take
     paths = [path.absolute() for path in models]
+    say = progress or _silent
+    say("looking for inputs")
+    survey, case = inputs_of(models[0], settings)
+    series = measure(paths, survey, case, settings, threads=threads, effort=effort, progress=say)
+    traced: Profile | None = None
+    if profile:
+        say("profiling")
+        medians = [statistics.median(one.runs) for one in series]
+        traced = _profile(paths, medians, survey, case, settings, threads)
+    latencies = tuple(latency_of(path, one) for path, one in zip(models, series, strict=True))
+    two = len(series) == 2
+    ratio = ratio_of(series[0].blocks, series[1].blocks) if two else None
+    return Benchmark(
+        latencies, ratio, ratio.verdict if ratio is not None else "",
+        latencies[0].load / latencies[1].load if two else None, threads, case.source, dict(case.binding), traced,
+    )  # fmt: skip
+
+
+def inputs_of(model: Path, settings: VerifySettings) -> tuple[Survey, Case]:
+    """What a model expects, and inputs that it accepts, see `find_case`.
+
+    Raises:
+        Usage: the feeds or bindings do not fit the model, or there are several feeds.
+        Inconclusive: ONNX Runtime cannot load or run it, or no inputs were found for it.
+    """
+    path = model.absolute()
     with Worker(memory=settings.memory_limit) as worker:
         try:
-            survey: Survey = worker.call("ncgopt.verify.survey:survey", paths[0])
-            case = _case(worker, paths[0], survey, settings)
-            times = worker.call("ncgopt.measure.latency:time_models", paths, survey, case, settings, threads, rounds)
+            survey: Survey = worker.call("ncgopt.verify.survey:survey", path)
+            return survey, find_case(worker, path, survey, settings)
         except (LoadError, RunError, WorkerDied) as error:
-            raise Inconclusive(f"{models[0]}: cannot be measured: {error}") from error
-    latencies = tuple(_latency(path, seconds) for path, seconds in zip(models, times, strict=True))
-    ratio = latencies[0].median / latencies[1].median if len(latencies) == 2 else None
-    return Benchmark(latencies, ratio, len(times[0]), threads, case.source, dict(case.binding))
+            raise Inconclusive(f"{model}: cannot be measured: {error}") from error
 
 
-def time_models(
+def _profile(
     paths: Sequence[Path],
+    medians: Sequence[float],
     survey: Survey,
     case: Case,
     settings: VerifySettings,
     threads: int,
-    rounds: int | None,
-) -> list[list[float]]:
-    """Run in the child: seconds of every run of every model, models taking turns.
-
-    Raises:
-        LoadError, RunError: ONNX Runtime cannot load or run one of the models.
-    """
-    sessions: list[Session] = []
-    for path in paths:
-        stage(f"loading {path}")
-        sessions.append(
-            open_session(
-                path, optimize=True, custom_ops=settings.custom_ops, providers=settings.providers, threads=threads
-            )
-        )
-    feeds = make_feeds(survey.inputs, dict(case.binding), case.draw) if case.file is None else {}
-    if case.file is not None:
-        feeds.update(load_feeds(case.file, survey)[0])
-    stage(f"running ({case})")
-    warm = min(sum(_timed(session, feeds) for session in sessions) for _ in range(_WARMUPS))
-    if rounds is None:
-        rounds = min(_MAX_ROUNDS, max(_MIN_ROUNDS, math.ceil(_SECONDS / max(warm, 1e-9))))
-    times: list[list[float]] = [[] for _ in sessions]
-    order = list(range(len(sessions)))
-    gc.disable()
-    try:
-        for _ in range(rounds):
-            for index in order:
-                times[index].append(_timed(sessions[index], feeds))
-            order.reverse()  # whoever comes first finds the caches as the other one left them
-    finally:
-        gc.enable()
-    return times
+) -> Profile:
+    kernels: list[tuple[Kernel, ...]] = []
+    machine = 0.0
+    for path, median in zip(paths, medians, strict=True):
+        runs = max(3, min(_TRACED_RUNS, round(_TRACED_SECONDS / max(median, 1e-6))))
+        with Worker(memory=settings.memory_limit) as worker:
+            try:
+                found = worker.call("ncgopt.measure.remote:trace", path, survey, case, settings, threads, runs)
+                machine = max(machine, worker.call("ncgopt.measure.remote:peak_flops", threads))
+            except (LoadError, RunError, WorkerDied) as error:
+                raise Inconclusive(f"{path}: cannot be profiled: {error}") from error
+        kernels.append(tuple(found))
+    return Profile(tuple(kernels), machine)
 
 
-def _timed(session: Session, feeds: Mapping[str, Value]) -> float:
-    given = {port.name: feeds[port.name] for port in session.inputs if port.name in feeds}
-    start = time.perf_counter()
-    session.run(given)
-    return time.perf_counter() - start
-
-
-def _case(worker: Worker, path: Path, survey: Survey, settings: VerifySettings) -> Case:
-    """The user's feeds, or the largest generated ones that the model accepts."""
-    if settings.feeds:
-        file = settings.feeds[0].absolute()
-        _, binding = worker.call("ncgopt.verify.userfeeds:load_feeds", file, survey)
-        return Case(tuple(sorted(binding.items())), file=file)
-    child = Child(worker, dataclasses.replace(settings, draws=1), Clock(settings.timeout))
-    original = Original(child, path, survey, optimize=True)
-    found = CaseSearch(original, 1, settings.seed).run()
-    cases = [case for case in found.cases if not case.overrides]
-    if not cases:
-        refusals = [*original.crashes, *found.refusals]
-        raise Inconclusive(
-            f"{path}: refused all inputs that were tried" + (f", for example: {refusals[0]}" if refusals else "")
-        )
-    worker.call("ncgopt.verify.remote:release")
-    return max(cases, key=lambda case: math.prod(size for _, size in case.binding))
-
-
-def _latency(path: Path, seconds: Sequence[float]) -> Latency:
-    quartiles = statistics.quantiles(seconds, n=4) if len(seconds) > 1 else [0.0, 0.0, 0.0]
-    return Latency(str(path), statistics.median(seconds), min(seconds), quartiles[2] - quartiles[0])
+def latency_of(path: Path, series: Series) -> Latency:
+    """The distribution of a series."""
+    runs = np.asarray(series.runs)
+    p50, p90, p95, p99 = (float(q) for q in np.quantile(runs, (0.5, 0.9, 0.95, 0.99)))
+    return Latency(
+        str(path), len(runs), float(runs.min()), p50, p90, p95, p99,
+        statistics.median(series.loads), min(series.peaks, default=None),
+    )  # fmt: skip

@@ -99,6 +99,10 @@ class Session:
         except Exception as error:
             raise RunError(*_one_line(error)) from None
 
+    def end_profile(self) -> Path:
+        """Stop profiling; the file that ONNX Runtime wrote. Only for sessions opened with `profile`."""
+        return Path(self._session.end_profiling())
+
     def _run_carried(self, feeds: Mapping[str, Value]) -> list[Value]:
         """The way for types that numpy has not: bits are passed under ONNX's own number for the type."""
         for port in (*self.inputs, *self.outputs):
@@ -123,6 +127,7 @@ def open_session(
     providers: Sequence[str] = ("CPUExecutionProvider",),
     threads: int = 1,
     weights: Mapping[str, Array] | None = None,
+    profile: Path | None = None,
 ) -> Session:
     """Load a model into ONNX Runtime.
 
@@ -134,6 +139,8 @@ def open_session(
         threads: intra-op threads; one gives the same bits on every run.
         weights: contents of initializers that the model declares as external data without saying where;
             used in place where ONNX Runtime can. They must not change while the session lives.
+        profile: a folder for a trace of every kernel that runs, and for the model as ONNX Runtime made it over
+            (`optimized.onnx`); None for neither.
 
     Raises:
         LoadError: ONNX Runtime does not take the model.
@@ -154,6 +161,10 @@ def open_session(
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile / "trace")
+        options.optimized_model_filepath = str(profile / "optimized.onnx")
     for library in custom_ops:
         _register(options, library)
     values = {name: ort.OrtValue.ortvalue_from_numpy(content) for name, content in (weights or {}).items()}

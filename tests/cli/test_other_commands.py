@@ -147,16 +147,26 @@ def test_check_of_many_files(ncgopt, dense, tmp_path):
 
 def test_bench_of_two(ncgopt, tmp_path):
     left, right = _linear(tmp_path / "a.onnx"), _linear(tmp_path / "b.onnx")
-    found = json.loads(ncgopt("bench", left, right, "--rounds", "20", "--bind", "N=2", "--format", "json").out)
-    assert found["rounds"] == 20
+    options = ("--runs", "20", "--processes", "1", "--bind", "N=2", "--json")
+    found = json.loads(ncgopt("bench", left, right, *options).out)
+    assert [one["runs"] for one in found["models"]] == [20, 20]
     assert found["binding"] == {"N": 2}
-    assert found["ratio"] == found["models"][0]["median"] / found["models"][1]["median"]
+    assert found["ratio"]["low"] <= found["ratio"]["value"] <= found["ratio"]["high"]
+    assert found["verdict"] in ("faster", "slower", "no difference within noise")
 
 
-def test_bench_of_one(ncgopt, tmp_path):
-    outcome = ncgopt("bench", _linear(tmp_path / "a.onnx"), "--rounds", "10")
+def test_bench_of_one_with_a_profile(ncgopt, tmp_path):
+    outcome = ncgopt("bench", _linear(tmp_path / "a.onnx"), "--runs", "10", "--processes", "1", "--profile")
     assert outcome.code == 0
     assert "ratio" not in outcome.out
+    assert "the machine:" in outcome.out
+    assert "MatMul" in outcome.out or "Gemm" in outcome.out
+
+
+def test_bench_takes_runs_or_seconds(ncgopt, tmp_path):
+    outcome = ncgopt("bench", _linear(tmp_path / "a.onnx"), "--runs", "10", "--seconds", "1")
+    assert outcome.code == 64
+    assert "exclude each other" in outcome.err
 
 
 def test_passes_are_listed(ncgopt):

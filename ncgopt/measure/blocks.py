@@ -1,0 +1,126 @@
+"""One model or two, each in processes of its own, running in alternating blocks."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ncgopt.errors import Inconclusive
+from ncgopt.measure.remote import Loaded
+from ncgopt.runtime.process import Worker, WorkerDied
+from ncgopt.runtime.session import LoadError, RunError
+from ncgopt.settings import VerifySettings
+from ncgopt.verify.cases import Case
+from ncgopt.verify.inputs import Survey
+
+_BLOCK_SECONDS = 0.04
+_MIN_BLOCKS, _MAX_BLOCKS = 4, 200  # per model and process
+_REMOTE = "ncgopt.measure.remote"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long to measure.
+
+    Attributes:
+        seconds: for all runs of all models together; loading and starting come on top.
+        runs: runs per model instead; None for as many as fit into `seconds`.
+        processes: processes per model, one after the other.
+    """
+
+    seconds: float = 5.0
+    runs: int | None = None
+    processes: int = 3
+
+
+@dataclass
+class Series:
+    """What was measured of one model.
+
+    Attributes:
+        blocks: seconds of every run, block by block; those of two models belong together pairwise.
+        loads: seconds of each session creation.
+        peaks: bytes by which the memory of each process had grown at most, where that is known.
+    """
+
+    blocks: list[list[float]] = field(default_factory=list[list[float]])
+    loads: list[float] = field(default_factory=list[float])
+    peaks: list[int] = field(default_factory=list[int])
+
+    @property
+    def runs(self) -> list[float]:
+        """Seconds of every run."""
+        return [seconds for block in self.blocks for seconds in block]
+
+
+def measure(
+    paths: Sequence[Path],
+    survey: Survey,
+    case: Case,
+    settings: VerifySettings,
+    *,
+    threads: int,
+    effort: Effort,
+    progress: Callable[[str], None] | None = None,
+) -> list[Series]:
+    """Run each model on the same inputs.
+
+    Args:
+        paths: one model or two.
+        survey: of the first.
+        case: the inputs.
+        settings: custom operators, providers, memory.
+        threads: intra-op threads of each session.
+        effort: how long.
+        progress: called with one line per process.
+
+    Raises:
+        Inconclusive: ONNX Runtime cannot load or run one of them; the message says which.
+    """
+    found = [Series() for _ in paths]
+    order = list(range(len(paths)))
+    for number in range(effort.processes):
+        if progress is not None:
+            progress(f"measuring, process {number + 1} of {effort.processes}")
+        with contextlib.ExitStack() as stack:
+            workers = [stack.enter_context(Worker(memory=settings.memory_limit)) for _ in paths]
+            for worker in workers:
+                worker.start(_REMOTE)
+            loaded: dict[int, Loaded] = {}
+            for index in order:
+                one = loaded[index] = _open(workers[index], paths[index], survey, case, settings, threads)
+                found[index].loads += one.loads
+                found[index].peaks += [] if one.peak is None else [one.peak]
+            _alternate(workers, found, [loaded[index].first for index in range(len(paths))], effort)
+        order.reverse()
+    return found
+
+
+def _open(worker: Worker, path: Path, survey: Survey, case: Case, settings: VerifySettings, threads: int) -> Loaded:
+    arguments = (path.absolute(), survey, case, settings, threads)
+    try:
+        return worker.call(f"{_REMOTE}:open_model", *arguments, timeout=settings.timeout)
+    except (LoadError, RunError, WorkerDied) as error:
+        raise Inconclusive(f"{path}: cannot be measured: {error}") from error
+
+
+def _alternate(workers: Sequence[Worker], found: Sequence[Series], first: Sequence[float], effort: Effort) -> None:
+    seconds = effort.seconds / effort.processes
+    if effort.runs is not None:
+        runs = math.ceil(effort.runs / effort.processes)
+        blocks = min(runs, max(_MIN_BLOCKS, min(_MAX_BLOCKS, round(runs * max(first) / _BLOCK_SECONDS))))
+        size, end = math.ceil(runs / blocks), math.inf
+    else:
+        size, blocks = max(1, round(_BLOCK_SECONDS / max(first))), _MAX_BLOCKS
+        end = time.monotonic() + seconds
+    order = list(range(len(workers)))
+    for number in range(blocks):
+        if number >= _MIN_BLOCKS and time.monotonic() >= end:
+            break
+        for index in order:
+            found[index].blocks.append(workers[index].call(f"{_REMOTE}:run_block", size))
+        order.reverse()  # whoever comes first finds the machine as the other one left it
