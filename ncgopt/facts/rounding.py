@@ -40,3 +40,13 @@ def representable(exact: Array, dtype: np.dtype[Any]) -> bool:
         return True
     error = np.max(np.abs(rounded(exact, dtype).astype(np.float64) - exact), initial=0.0)
     return bool(error <= epsilon * largest)
+
+
+def attribute(number: float) -> float:
+    """What an attribute, which is a float32, holds of `number`."""
+    return float(rounded(np.array(number, dtype=np.float64), np.dtype(np.float32)))
+
+
+def fits_attribute(number: float) -> bool:
+    """Whether an attribute holds `number` as well as a constant would."""
+    return representable(np.array(number, dtype=np.float64), np.dtype(np.float32))

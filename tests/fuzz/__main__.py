@@ -37,7 +37,10 @@ def try_all(seed: int, indices: Iterable[int], jobs: int) -> list[Result]:
                     index = next(queue, None)
                 if index is None:
                     return
-                result = _try_one(seed, index, worker)
+                try:
+                    result = _try_one(seed, index, worker)
+                except (NcgoptError, ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
+                    result = Result(index, failures=[Failure("crash", "fuzz", f"of the fuzzer: {error!r}"[:300])])
                 results.append(result)
                 for failure in result.failures:
                     print(f"{index} {failure.kind}, {failure.target}: {failure.detail}", file=sys.stderr, flush=True)
@@ -103,6 +106,7 @@ def main() -> None:
     """Read the command line, run, shrink, print, write."""
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
     parser.add_argument("--count", type=int, default=10_000, help="how many models")
+    parser.add_argument("--first", type=int, default=0, help="the number of the first one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", type=int, help="only the model with this number")
     parser.add_argument("--jobs", type=int, default=2, help="processes at a time")
@@ -111,9 +115,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="where the result of every model goes")
     arguments = parser.parse_args()
     start = time.perf_counter()
-    indices = range(arguments.count) if arguments.only is None else [arguments.only]
+    last = arguments.first + arguments.count
+    indices = range(arguments.first, last) if arguments.only is None else [arguments.only]
     results = try_all(arguments.seed, indices, arguments.jobs)
     print(table(results))
+    if len(results) != len(indices):
+        sys.exit(f"{len(indices) - len(results)} models were not tried")
     for line in save_failures(arguments.seed, results, arguments.save.absolute(), arguments.shrink):
         print(line)
     if arguments.json is not None:

@@ -62,7 +62,7 @@ def run(model: onnx.ModelProto, feeds: Feeds, *, optimize: bool = False, times: 
             timer.start()
         for _ in range(times):
             outputs = session.run(None, feeds, run_options)
-    except ORT_ERRORS as error:
+    except (*ORT_ERRORS, ValueError) as error:  # ValueError: an output is too large for an array
         raise CannotRun(str(error)) from error
     finally:
         if timer is not None:

@@ -9,6 +9,7 @@ import onnx_ir as ir
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
 from ncgopt.facts.interior import is_closed
+from ncgopt.facts.rounding import fits_attribute
 from ncgopt.records import record
 from ncgopt.rewrite import Requires, Tape
 from ncgopt.rules.activation import _clip
@@ -38,6 +39,11 @@ REQUIRES = (
         lambda m: facts.dtype(m.x) in _SERVED,
     ),
     NO_BROADCAST,
+    Requires[Match](
+        "representable",
+        "an attribute that overflows makes NaN of zeros",
+        lambda m: fits_attribute(m.alpha) and fits_attribute(m.beta),
+    ),
 )
 PAYS = (SOLE_USERS,)
 

@@ -8,8 +8,9 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.facts.rounding import fits_attribute
 from ncgopt.records import record
-from ncgopt.rewrite import Claim, Rule, Tape
+from ncgopt.rewrite import Claim, Requires, Rule, Tape
 from ncgopt.rules.activation._pieces import NO_BROADCAST, SOLE_USERS, Pieces
 from ncgopt.rules.activation._polynomial import expand
 from ncgopt.settings import Target
@@ -39,7 +40,12 @@ class FuseQuickGelu(Rule[Match]):
     since_opset = 7
     targets = frozenset({Target.ONNXRUNTIME})
     closing = True
-    requires = (NO_BROADCAST,)
+    requires = (
+        NO_BROADCAST,
+        Requires[Match](
+            "representable", "an attribute that overflows makes NaN of zeros", lambda m: fits_attribute(m.alpha)
+        ),
+    )
     pays = (SOLE_USERS,)
 
     def match(self, node: ir.Node) -> Match | None:

@@ -10,8 +10,9 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.affine import producer_beside
+from ncgopt.facts.rounding import fits_attribute
 from ncgopt.records import record
-from ncgopt.rewrite import Tape
+from ncgopt.rewrite import Requires, Tape
 from ncgopt.rules.attention._attention import Attention, read_attention
 from ncgopt.rules.shape._permutations import permutation
 
@@ -42,6 +43,11 @@ class Match:
     def is_closed(self) -> bool:
         """Whether nothing else reads what is computed on the way."""
         return self.attention.is_closed(self.root, self.outer)
+
+
+SCALE_FITS = Requires[Match](
+    "representable", "an attribute that overflows makes NaN of zeros", lambda m: fits_attribute(m.attention.scale)
+)
 
 
 def match(node: ir.Node, takes_packed: Callable[[Attention], bool] = lambda _: True) -> Match | None:

@@ -10,13 +10,14 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.facts.rounding import attribute
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.attention import _result
 from ncgopt.rules.attention._additive import additive_mask, bounds_of, can_be_additive, spelled_out
 from ncgopt.rules.attention._attention import Attention
 from ncgopt.rules.attention._heads import Heads, ungrouped
 from ncgopt.rules.attention._masks import Selected, as_selection
-from ncgopt.rules.attention._result import Form, Match
+from ncgopt.rules.attention._result import SCALE_FITS, Form, Match
 
 # What ONNX Runtime's CPU provider has kernels for (tried with 1.32).
 _KERNELS = frozenset({ir.DataType.FLOAT, ir.DataType.FLOAT16})
@@ -49,9 +50,8 @@ class FuseAttention(Rule[Match]):
     closing = True  # a shape read on the way, gone a cycle later, would leave the heads unmerged
     requires = (
         Requires[Match]("same-heads", "the operator broadcasts no batch", lambda m: m.attention.fits),
-        Requires[Match](
-            "positive-scale", "ONNX Runtime takes no other scale", lambda m: bool(np.float32(m.attention.scale) > 0)
-        ),
+        Requires[Match]("positive-scale", "ONNX Runtime takes no other scale", lambda m: m.attention.scale > 0),
+        SCALE_FITS,
         Requires[Match]("mask-fits", "a larger mask enlarges the scores", lambda m: m.attention.mask_fits),
         Requires[Match](
             "mask-full-length", "the mask must have both lengths", lambda m: can_be_additive(m.attention, m.root)
@@ -80,7 +80,7 @@ class FuseAttention(Rule[Match]):
         found = m.attention
         keys, values = _few(found, m.root)
         operands = (found.queries, keys, values)
-        attributes: dict[str, int | float] = {"scale": float(np.float32(found.scale))}
+        attributes: dict[str, int | float] = {"scale": attribute(found.scale)}
         if m.form is Form.WHOLE:
             inputs = [heads.as_whole(tape) for heads in operands]
         else:

@@ -8,10 +8,11 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
+from ncgopt.facts.rounding import attribute
 from ncgopt.rewrite import Claim, Pays, Requires, Rule, Tape
 from ncgopt.rules.attention import _result
 from ncgopt.rules.attention._additive import additive_mask, bounds_of, can_be_additive, spelled_out
-from ncgopt.rules.attention._result import Match
+from ncgopt.rules.attention._result import SCALE_FITS, Match
 from ncgopt.settings import Target
 
 # What ONNX Runtime's CPU provider has kernels for (tried with 1.32).
@@ -49,9 +50,8 @@ class FuseMultiHeadAttention(Rule[Match]):
             "MultiHeadAttention has kernels for few types",
             lambda m: facts.dtype(m.attention.out) in _KERNELS,
         ),
-        Requires[Match](
-            "nonzero-scale", "0 stands for the default scale", lambda m: np.float32(m.attention.scale) != 0
-        ),
+        Requires[Match]("nonzero-scale", "0 stands for the default scale", lambda m: m.attention.scale != 0),
+        SCALE_FITS,
         Requires[Match]("mask-fits", "a larger mask enlarges the scores", lambda m: m.attention.mask_fits),
         Requires[Match](
             "mask-full-length", "the bias must have both lengths", lambda m: can_be_additive(m.attention, m.root)
@@ -72,7 +72,7 @@ class FuseMultiHeadAttention(Rule[Match]):
         operands = [k.as_packed(tape), v.as_packed(tape)] if pack else [k.as_whole(tape), v.as_whole(tape)]
         mask = spelled_out(tape, additive_mask(tape, found.masks), found, m.root) if found.masks else None
         inputs = [found.queries.as_packed(tape), *operands, None, None, mask]
-        attributes = {"num_heads": heads, "scale": float(np.float32(found.scale))}
+        attributes = {"num_heads": heads, "scale": attribute(found.scale)}
         packed = tape.op("MultiHeadAttention", inputs, attributes, domain="com.microsoft")
         if found.guarded and found.masks:
             limits = bounds_of(found)
