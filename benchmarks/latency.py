@@ -81,7 +81,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--processes", type=int, default=2, help="per model and measurement")
     parser.add_argument("--minutes", type=float, default=25.0, help="after which no measurement begins")
     parser.add_argument("--only", default="", help="names or groups, globs, comma separated")
-    parser.add_argument("--also", action="append", default=["trained=pypi,npm", "real-time=*silero*,*_cls"], metavar="NAME=GLOB,GLOB")
+    parser.add_argument(
+        "--also", action="append", default=["trained=pypi,npm", "real-time=*silero*,*_cls"], metavar="NAME=GLOB,GLOB"
+    )
     parser.add_argument("--ncgopt", default="--target onnxruntime --no-verify", help="options of `ncgopt optimize`")
     parser.add_argument("--prepare", action="store_true", help="optimize only")
     parser.add_argument("--again", action="store_true", help="forget optimized models and results")

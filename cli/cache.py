@@ -1,41 +1,29 @@
 """What `check` found before, in the user's cache folder.
 
 An entry is found by all that its findings depend on: the bytes of the model, the settings, our own code, and the
-versions of what we build on. It is written beside its place and renamed, so that any number of processes may use
-the folder at once; an entry that cannot be read, or is none, counts as missing. The oldest go where there are too many.
+versions of what we build on.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import importlib.util
-import json
 import os
-import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import cast
 
-_MAX_ENTRIES = 1000
-_MAX_BYTES = 1 << 18  # of an entry: a model with more to say is worth another look
+from ncgopt import cache
+
+_SUBJECT = "check"
 _CHUNK = 1 << 20
 _BUILT_ON = ("onnx", "onnx_ir", "onnxruntime", "numpy")
 
 
 def folder() -> Path:
-    """Where entries lie: what the platform calls the user's cache folder."""
-    named = os.environ.get("XDG_CACHE_HOME")
-    if named:
-        base = Path(named)
-    elif sys.platform == "win32":
-        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
-    else:
-        base = Path.home() / ".cache"
-    return base / "ncgopt" / "check"
+    """Where entries lie."""
+    return cache.folder(_SUBJECT)
 
 
 def key_of(model: Path, settings: object) -> str | None:
@@ -54,12 +42,7 @@ def key_of(model: Path, settings: object) -> str | None:
 
 def look_up(key: str) -> list[dict[str, object]] | None:
     """The findings noted under `key`; None where there are none, or nothing that makes sense."""
-    path = folder() / f"{key}.json"
-    try:
-        found: object = json.loads(path.read_text(encoding="utf-8"))
-        os.utime(path)  # what is used stays
-    except (OSError, ValueError):
-        return None
+    found = cache.look_up(_SUBJECT, key)
     if not isinstance(found, list) or not all(isinstance(one, dict) for one in cast("list[object]", found)):
         return None
     return cast("list[dict[str, object]]", found)
@@ -67,31 +50,7 @@ def look_up(key: str) -> list[dict[str, object]] | None:
 
 def note(key: str, findings: list[dict[str, object]]) -> None:
     """Note `findings` under `key`; a folder that cannot be written to costs time, nothing else."""
-    text = json.dumps(findings)
-    if len(text) > _MAX_BYTES:
-        return
-    with contextlib.suppress(OSError):
-        place = folder()
-        place.mkdir(parents=True, exist_ok=True)
-        beside = place / f"{secrets.token_hex(8)}.tmp"
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(place / f"{key}.json")
-        _shrink(place)
-
-
-def _shrink(place: Path) -> None:
-    """Remove the entries that were used longest ago, a quarter at a time; others may be doing the same."""
-    with os.scandir(place) as entries:
-        paths = [entry.path for entry in entries]
-    if len(paths) <= _MAX_ENTRIES:
-        return
-    ages: list[tuple[float, str]] = []
-    for path in paths:
-        with contextlib.suppress(OSError):
-            ages.append((os.stat(path).st_mtime, path))
-    for _, path in sorted(ages)[: len(paths) - _MAX_ENTRIES * 3 // 4]:
-        with contextlib.suppress(OSError):
-            os.unlink(path)
+    cache.note(_SUBJECT, key, findings)
 
 
 def _code() -> Iterator[str]:

@@ -71,7 +71,7 @@ def main() -> None:
 
     \b
     Exit codes: 0 done, 1 findings (check), 2 model invalid, 3 verification failed,
-    4 unsound rewrite, 5 inconclusive, 6 gate not met, 64 usage, 66 input unreadable,
+    4 unsound rewrite, 5 inconclusive, 6 gate not met, 7 slower, 64 usage, 66 input unreadable,
     69 something is not installed, 70 a bug of ncgopt, 71 out of time or memory, 73 cannot write, 130 interrupted.
     """  # noqa: D301 - click wants the backspace itself, which keeps the lines as they are
 

@@ -55,6 +55,7 @@ class _Run:
     metavar="NAME=N",
     help="Size of a symbolic dimension while verifying; the model keeps it symbolic.",
 )
+@options.measuring
 @click.option(
     "--external-data", type=click.Choice(["auto", "always", "never"]), help="Where weights go; auto: as in the input."
 )
@@ -131,7 +132,13 @@ def _same(a: Path, b: Path) -> bool:
 
 def _with_own_options(settings: Settings, given: dict[str, Any]) -> Settings:
     names = ("opset", "verify", "allow_unverified", "external_data", "strip_debug", "dry_run", "strict")
-    return dataclasses.replace(settings, **{name: given[name] for name in names if given.get(name) is not None})
+    names += ("measure", "fail_if_slower")
+    changes = {name: given[name] for name in names if given.get(name) is not None}
+    measuring = {"seconds": given["measure_seconds"], "threads": given["measure_threads"]}
+    changes["measurement"] = dataclasses.replace(
+        settings.measurement, **{name: value for name, value in measuring.items() if value is not None}
+    )
+    return dataclasses.replace(settings, **changes)
 
 
 def _optimize_all(models: Sequence[Path], run: _Run, settings: Settings, reports: list[Report]) -> int:

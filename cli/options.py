@@ -102,6 +102,31 @@ def verification(command: _Command) -> _Command:
     )
 
 
+def measuring(command: _Command) -> _Command:
+    """Options that have the result measured, and rewrites that do not pay left out."""
+    return _all(
+        command,
+        click.option(
+            "--measure/--no-measure",
+            default=None,
+            help="Run rewrites before and after; leave out those that do not pay.",
+        ),
+        click.option(
+            "--fail-if-slower",
+            callback=values.share,
+            metavar="SHARE",
+            help="Write nothing (7) where the result takes longer than the original by more than that, as in 3%.",
+        ),
+        click.option(
+            "--measure-seconds",
+            type=click.FloatRange(0, min_open=True),
+            metavar="SECONDS",
+            help="Time for all measurements together (300).",
+        ),
+        click.option("--measure-threads", type=click.IntRange(min=1), metavar="N", help="Intra-op threads there (1)."),
+    )
+
+
 def limits(command: _Command) -> _Command:
     """What the processes may take that execute a model or rewrite it."""
     return _all(

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING
 from .render import Screen, binding_text
 
 if TYPE_CHECKING:
-    from ncgopt.report import ModelStats, OutputDifference, PassRecord, Report, RolledBack, Verification, WindowFigures
+    from ncgopt.report import (
+        Measurement,
+        ModelStats,
+        NotProfitable,
+        OutputDifference,
+        PassRecord,
+        Report,
+        RolledBack,
+        Verification,
+        WindowFigures,
+    )
 
 _MAX_BINDINGS = 6
 _MAX_CONTRADICTIONS = 4
@@ -51,6 +61,9 @@ def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> No
     pairs += [("ROLLED BACK", rolled_back_text(one)) for one in report.rolled_back]
     if report.rolled_back:
         pairs.append(("ROLLED BACK", f"everything else was kept; `ncgopt bisect {report.model}` writes a bug report"))
+    pairs += [("not profitable", not_profitable_text(one)) for one in report.not_profitable]
+    if report.measurement is not None:
+        pairs += [("measured", line) for line in measurement_lines(report.measurement)]
     pairs += [("note", note) for note in report.notes]
     pairs.append((report.status, report.output or "nothing was written"))
     screen.pairs([*pairs, ("seconds", f"{report.seconds:.2f}")])
@@ -71,6 +84,27 @@ def rolled_back_text(one: RolledBack) -> str:
         case "rest":
             what = f"{one.source} at {one.where} and every change after it"
     return f"{what}: {one.reason}"
+
+
+def not_profitable_text(one: NotProfitable) -> str:
+    """What was taken back, and what it brought."""
+    where = "by itself" if one.measured == "window" else "in the whole model"
+    return f"{one.source} at {one.where}: {one.ratio:.3f} times as fast {where} ({one.low:.3f} to {one.high:.3f})"
+
+
+def measurement_lines(found: Measurement) -> list[str]:
+    """How fast the result is, and what that rests on."""
+    lines: list[str] = []
+    if found.ratio is not None and found.low is not None and found.high is not None:
+        interval = f"95 % interval {found.low:.3f} to {found.high:.3f}"
+        text = f"{found.verdict}: original over result {found.ratio:.3f} ({interval})"
+        lines.append(f"{text}, {found.threads} threads")
+    if found.binding:
+        lines.append(f"at {binding_text(found.binding)}")
+    if found.windows or found.unmeasured:
+        rest = f", {found.unmeasured} could not be measured" if found.unmeasured else ""
+        lines.append(f"{found.windows} windows with rewrites, {found.remembered} of them remembered{rest}")
+    return lines + ([found.reason] if found.reason else [])
 
 
 def verification_lines(verification: Verification) -> list[str]:

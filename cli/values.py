@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Sequence
 
@@ -37,6 +38,20 @@ def size(ctx: click.Context, param: click.Parameter, value: str | None) -> ByteS
         return None if value is None else parse_size(value)
     except ValueError as error:
         raise click.BadParameter(str(error), ctx, param) from None
+
+
+def share(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """`3%` or `0.03`; a bare number above 1 is taken for a forgotten percent sign."""
+    if value is None:
+        return None
+    text = value.strip()
+    try:
+        number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        number = math.nan
+    if not number >= 0 or (number > 1 and not text.endswith("%")) or math.isinf(number):
+        raise click.BadParameter(f"{value!r} is no share such as 3% or 0.03", ctx, param)
+    return number
 
 
 def pass_options(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -> dict[str, dict[str, object]]:

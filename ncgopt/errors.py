@@ -23,6 +23,7 @@ class ExitCode(IntEnum):
     UNSOUND_REWRITE = 4
     INCONCLUSIVE = 5
     GATE_NOT_MET = 6
+    SLOWER = 7
     USAGE = 64
     INPUT_UNREADABLE = 66
     UNAVAILABLE = 69
@@ -78,9 +79,15 @@ class Inconclusive(NcgoptError):
 
 
 class GateNotMet(NcgoptError):
-    """A quality, size or latency gate that the user set was not met."""
+    """A quality or size gate that the user set was not met."""
 
     exit_code = ExitCode.GATE_NOT_MET
+
+
+class Slower(NcgoptError):
+    """The result takes longer than the original, by more than the user allows."""
+
+    exit_code = ExitCode.SLOWER
 
 
 class Usage(NcgoptError):

@@ -137,6 +137,60 @@ class RolledBack:
 
 
 @record
+class NotProfitable:
+    """A rewrite that was measured here, did not pay, and was taken back. It is right, but not worth it.
+
+    Attributes:
+        index: which change it was.
+        source: the rule.
+        where: the place.
+        ratio: time before over time after it, below 1 where it made things slower.
+        low, high: the 95 % interval of that.
+        measured: around the rewrite (`window`), or on the whole `model`.
+    """
+
+    index: int
+    source: str
+    where: str
+    ratio: float
+    low: float
+    high: float
+    measured: Literal["window", "model"] = "window"
+
+
+@record
+class Measurement:
+    """What was measured of a result, on this machine.
+
+    Attributes:
+        threads: intra-op threads.
+        data: where the inputs come from.
+        binding: sizes of the symbolic dimensions.
+        verdict: the result is `faster`, `slower`, or `no difference within noise`; empty where it was not measured.
+        ratio: time of the original over that of the result; None where it was not measured.
+        low, high: the 95 % interval of that.
+        windows: parts of the model with rewrites that were measured by themselves.
+        remembered: of these, how many had been measured by earlier runs.
+        unmeasured: parts that could not be measured, or for which the time did not suffice; they were kept.
+        reason: what limits all this, else empty.
+        seconds: how long it took.
+    """
+
+    threads: int
+    data: str = ""
+    binding: Mapping[str, int] = field(default_factory=dict[str, int])
+    verdict: str = ""
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    windows: int = 0
+    remembered: int = 0
+    unmeasured: int = 0
+    reason: str = ""
+    seconds: float = 0.0
+
+
+@record
 class Refusal:
     """How often a rule matched and one of its guards said no, with one place as an example."""
 
@@ -271,6 +325,8 @@ class Report:
         lost: what the model said about its parts (doc strings, metadata, quantization annotations) and says no
             more, as those parts are gone; one line per kind.
         rolled_back: rewrites that were found at fault, and left out.
+        not_profitable: rewrites that were measured, did not pay, and were taken back.
+        measurement: how fast the result is; None where that was not asked for.
         culprit: the rewrite at fault where the run failed.
     """
 
@@ -290,6 +346,8 @@ class Report:
     refusals: list[Refusal] = field(default_factory=list[Refusal])
     lost: list[str] = field(default_factory=list[str])
     rolled_back: list[RolledBack] = field(default_factory=list[RolledBack])
+    not_profitable: list[NotProfitable] = field(default_factory=list[NotProfitable])
+    measurement: Measurement | None = None
     verification: Verification = field(default_factory=lambda: Verification("skipped"))
     lossy: Verification | None = None
     notes: list[str] = field(default_factory=list[str])

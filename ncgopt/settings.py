@@ -59,6 +59,19 @@ class VerifySettings:
 
 
 @dataclass(frozen=True)
+class MeasureSettings:
+    """How rewrites and results are measured, where that is asked for.
+
+    Attributes:
+        threads: intra-op threads of ONNX Runtime.
+        seconds: time for all measurements together, those that earlier runs made not counted.
+    """
+
+    threads: int = 1
+    seconds: float = 300.0
+
+
+@dataclass(frozen=True)
 class Settings:
     """Everything `optimize` can be told.
 
@@ -85,6 +98,10 @@ class Settings:
         timeout: seconds that one pass may take; one that takes longer is left out. The comparison has its
             own, `verification.timeout`.
         memory_limit: bytes that each child process may hold; None for three quarters of the machine's memory.
+        measure: run rewrites before and after, and leave out those that do not pay on this machine.
+        fail_if_slower: write nothing where the result takes longer than the original by more than this share
+            (0.03: 3 %), beyond noise; None for no such gate.
+        measurement: how that is measured.
     """
 
     preset: str = "default"
@@ -107,3 +124,6 @@ class Settings:
     strict: bool = False
     timeout: float = 600.0
     memory_limit: ByteSize | None = None
+    measure: bool = False
+    fail_if_slower: float | None = None
+    measurement: MeasureSettings = field(default_factory=MeasureSettings)

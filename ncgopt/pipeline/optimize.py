@@ -102,16 +102,43 @@ class _Job:
         for one in self.ended:
             rollback.exclude(one)
         self.progress("loading")
-        trial = trials.run(rollback.limit, rollback.avoided, self.progress)
+        trial = self._until_good(trials.run(rollback.limit, rollback.avoided, self.progress), trials, rollback)
+        if self.settings.measure or self.settings.fail_if_slower is not None:
+            trial = self._measured(trial, trials, rollback)
+        if self.settings.verify and trial.attempt.is_lossy:
+            trial.report.lossy = trials.loss()
+        self._write(trial.attempt, trial.report)
+        return trial.report
+
+    def _until_good(self, trial: Trial, trials: Trials, rollback: Rollback) -> Trial:
+        """A run whose result is right: this one, or one without what is at fault."""
         trial.report.rolled_back[:0] = rollback.rolled_back
         while not self._is_good(trial, trials):
             self._blame(trial, trials, rollback)
             trial = trials.run(rollback.limit, rollback.avoided, self.progress)
             trial.report.rolled_back[:0] = rollback.rolled_back
-        if self.settings.verify and trial.attempt.is_lossy:
-            trial.report.lossy = trials.loss()
-        self._write(trial.attempt, trial.report)
-        return trial.report
+        return trial
+
+    def _measured(self, trial: Trial, trials: Trials, rollback: Rollback) -> Trial:
+        """A run without what does not pay, where that is asked for.
+
+        Raises:
+            Slower: the result is slower than the user allows.
+        """
+        from ncgopt.pipeline.profit import Profit  # not needed where nothing is measured
+
+        profit = Profit(trials, rollback, self.progress)
+
+        def good(another: Trial) -> Trial:
+            return self._until_good(another, trials, rollback)
+
+        if self.settings.measure:
+            refined = profit.refine(trial)
+            trial = trial if refined is trial else good(refined)
+        trial = profit.settle(trial, good, take_back=self.settings.measure)
+        profit.tell(trial.report)
+        profit.check(trial.report)
+        return trial
 
     def _is_good(self, trial: Trial, trials: Trials) -> bool:
         """Verify; False where the result is wrong, or there is none. Raises where nothing could be shown."""

@@ -40,6 +40,11 @@ class Rollback:
         self.avoided = self.avoided.everywhere(one.source)
         self.rolled_back.append(one)
 
+    def avoid(self, rewrite: Rewrite) -> None:
+        """Leave out a rewrite that is right, but not wanted."""
+        self.avoided = self.avoided.at(rewrite.source, rewrite.where)
+        self._good = ()
+
     def blame(self, trial: Trial) -> Rewrite:
         """Find the change at fault in a run that went wrong, and leave it out of the next.
 

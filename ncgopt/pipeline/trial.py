@@ -96,8 +96,7 @@ class Trials:
         if broken:
             outcome = Verification("failed", f"the interface differs: {broken[0]}", interface=broken)
         else:
-            self._save(attempt, self.result)
-            outcome = self._compare(self._reference(attempt), self.result, keep=self._folder / _FAILING)
+            outcome = self._compare(self.reference(trial), self.keep(trial), keep=self._folder / _FAILING)
         trial.report.verification = outcome
         return outcome
 
@@ -113,11 +112,11 @@ class Trials:
         feeds = self._folder / _FAILING
         if failed.status != "failed" or failed.windows is not None or not feeds.exists() or self._survey.random:
             return self.judge(trial).status != "passed"
-        self._save(attempt, self.result)
+        self.keep(trial)
         limits: dict[str, float] = {}
         for output in (output for run in failed.runs for output in run.outputs):
             limits[output.output] = max(output.limit, limits.get(output.output, 0.0))
-        arguments = self._reference(attempt), self.result, feeds, self.verify_settings, self._survey.quantizes, limits
+        arguments = self.reference(trial), self.result, feeds, self.verify_settings, self._survey.quantizes, limits
         try:
             found: Comparison = self.worker.call(
                 "ncgopt.verify.once:compare", *arguments, timeout=self.settings.verification.timeout
@@ -126,8 +125,14 @@ class Trials:
             return True
         return not found.usable or bool(found.problem) or (found.worst is not None and not found.worst.ok)
 
-    def _reference(self, attempt: Attempt) -> Path:
-        return self._folder / _LOSSY if attempt.is_lossy else self.original
+    def keep(self, trial: Trial) -> Path:
+        """Where the result of a run lies from now on, until another one's takes its place."""
+        self._save(trial.attempt, self.result)
+        return self.result
+
+    def reference(self, trial: Trial) -> Path:
+        """What the result of a run is compared with: the original, after the lossy passes if there were any."""
+        return self._folder / _LOSSY if trial.attempt.is_lossy else self.original
 
     @functools.cached_property
     def _survey(self) -> Survey:

@@ -16,6 +16,7 @@ DELIBERATE = [
     (errors.UnsoundRewrite, 4),
     (errors.Inconclusive, 5),
     (errors.GateNotMet, 6),
+    (errors.Slower, 7),
     (errors.Usage, 64),
     (errors.InputUnreadable, 66),
     (errors.Unavailable, 69),
@@ -75,6 +76,9 @@ def test_interrupted(ncgopt, dense, monkeypatch):
         ["optimize", "m.onnx", "--bind", "batch=many"],
         ["optimize", "m.onnx", "--set", "fold-constants=1"],
         ["optimize", "m.onnx", "--passes", ","],
+        ["optimize", "m.onnx", "--fail-if-slower", "3"],
+        ["optimize", "m.onnx", "--fail-if-slower", "-1%"],
+        ["optimize", "m.onnx", "--measure-seconds", "0"],
         ["bench", "a.onnx", "--threads", "0"],
     ],
 )

@@ -102,7 +102,7 @@ class RunningPiece:
             # repacked for a kernel that runs a few times. Optimizations, though, work on constants.
             self._fed = {} if self._optimize else {name: _array(self.piece, name) for name in _feedable(self.piece)}
             types_of_all = types | {name: type_of(name, weight) for name, weight in self._fed.items()}
-            proto, weights = _write(self.piece, types_of_all, outputs)
+            proto, weights = write_piece(self.piece, types_of_all, outputs)
             if self._change is not None:
                 weights = {n: self._change(w) if w.dtype.kind == "f" else w for n, w in weights.items()}
                 self._fed = {name: self._change(weight) for name, weight in self._fed.items()}
@@ -115,9 +115,16 @@ class RunningPiece:
         return self._session
 
 
-def _write(
+def write_piece(
     piece: Piece, types: Mapping[str, onnx.TypeProto], outputs: Sequence[str]
 ) -> tuple[onnx.ModelProto, dict[str, Array]]:
+    """A piece as a model, and its larger weights, which that declares as external data (see `open_session`).
+
+    Args:
+        piece: the piece.
+        types: of its inputs, and of constants that are to be inputs as well.
+        outputs: names of what it shall give.
+    """
     side, writer = piece.side, NodeWriter()
     proto = onnx.ModelProto(ir_version=max(side.model.ir_version, 4))
     for domain, version in side.model.graph.opset_imports.items():
