@@ -42,14 +42,14 @@ def look_up(subject: str, key: str) -> object:
     return found
 
 
-def note(subject: str, key: str, value: object, limit: int = _MAX_ENTRIES) -> None:
+def note(subject: str, key: str, value: object, limit: int | None = None) -> None:
     """Note `value` under `key`; a folder that cannot be written to costs time, nothing else.
 
     Args:
         subject: name of the folder.
         key: fit for a file name.
         value: what JSON can hold.
-        limit: entries of this subject that are kept.
+        limit: entries of this subject that are kept; a thousand where nothing is said.
     """
     text = json.dumps(value)
     if len(text) > _MAX_BYTES:
@@ -60,7 +60,7 @@ def note(subject: str, key: str, value: object, limit: int = _MAX_ENTRIES) -> No
         beside = place / f"{secrets.token_hex(8)}.tmp"
         beside.write_text(text, encoding="utf-8")
         beside.replace(place / f"{key}.json")
-        _shrink(place, limit)
+        _shrink(place, limit or _MAX_ENTRIES)
 
 
 def _shrink(place: Path, limit: int) -> None:

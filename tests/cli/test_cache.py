@@ -102,7 +102,7 @@ def test_the_key_knows_the_code_and_the_settings(dense, monkeypatch):
 
 
 def test_the_oldest_entries_go(monkeypatch):
-    monkeypatch.setattr(cache, "_MAX_ENTRIES", 8)
+    monkeypatch.setattr("ncgopt.cache._MAX_ENTRIES", 8)
     for number in range(9):
         cache.note(f"{number}", [])
         path = cache.folder() / f"{number}.json"
