@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt.facts import uses
+from ncgopt.model.ondisk import FileTensor
 from ncgopt.runtime.memory import default_limit
 
 Array = np.ndarray[Any, Any]
@@ -23,6 +24,12 @@ def constant(value: ir.Value | None) -> Array | None:
     """
     tensor = _tensor(value)
     return None if tensor is None else cast(Array, tensor.numpy())
+
+
+def look(value: ir.Value | None) -> Array | None:
+    """As `constant`, for what numpy alone does with it: large weights are read where they lie, aligned or not."""
+    tensor = _tensor(value)
+    return tensor.view() if isinstance(tensor, FileTensor) else constant(value)
 
 
 def is_constant(value: ir.Value | None) -> bool:

@@ -54,11 +54,14 @@ class SourceFile:
                 raise OSError(errno.EIO, "The file changed since the model was loaded", str(self.path))
             yield file
 
-    def array(self, offset: int, size: int, dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-        """`size` elements from byte `offset` on, read-only; a view into the file where that saves memory."""
+    def array(self, offset: int, size: int, dtype: np.dtype[Any], *, aligned: bool = True) -> npt.NDArray[Any]:
+        """`size` elements from byte `offset` on, read-only; a view into the file where that saves memory.
+
+        Without `aligned`, elements may lie at any byte: numpy copes with that, other native code may not.
+        """
         nbytes = size * dtype.itemsize
         with self.open() as file:
-            if nbytes >= _MAPPED_FROM and offset % dtype.alignment == 0:
+            if nbytes >= _MAPPED_FROM and (offset % dtype.alignment == 0 or not aligned):
                 start = offset - offset % mmap.ALLOCATIONGRANULARITY
                 view = mmap.mmap(file.fileno(), offset - start + nbytes, access=mmap.ACCESS_READ, offset=start)
                 return np.frombuffer(view, dtype=dtype, count=size, offset=offset - start)
@@ -125,10 +128,18 @@ class FileTensor(ir.LazyTensor):
         Raises:
             InputUnreadable: the file cannot be read any more, or changed since the model was read.
         """
+        return self._array(aligned=True)
+
+    def view(self) -> npt.NDArray[Any]:
+        """As `numpy`, for numpy alone: of a large tensor a view into the file, wherever its elements lie there."""
+        return self._array(aligned=False)
+
+    def _array(self, *, aligned: bool) -> npt.NDArray[Any]:
         if self.dtype.bitwidth < 8 or self.dtype.bitwidth % 8:
             return self._read().numpy()
+        dtype = np.dtype(self.dtype.numpy()).newbyteorder("<")
         try:
-            flat = self.file.array(self.offset, self.size, np.dtype(self.dtype.numpy()).newbyteorder("<"))
+            flat = self.file.array(self.offset, self.size, dtype, aligned=aligned)
         except OSError as error:
             raise self._unreadable(error) from error
         return flat.reshape(self.shape.numpy())

@@ -12,7 +12,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt import facts
-from ncgopt.facts.constants import Array
+from ncgopt.facts.constants import Array, look
 
 Known = dict[ir.Value, Array]
 
@@ -34,7 +34,7 @@ def _input(node: ir.Node, index: int, known: Known) -> Array | None:
     value = facts.input_of(node, index)
     if value is None:
         return None
-    found = known[value] if value in known else facts.constant(value)
+    found = known[value] if value in known else look(value)
     return None if found is None or found.dtype.kind in "OUS" else found
 
 

@@ -76,6 +76,8 @@ class FoldConstants(Pass):
             if chosen and session.spend(self.name, where(chosen[-1])):
                 _store(graph, chosen, values, session)
                 count += 1
+            for value in (value for node in region for value in node.outputs):
+                values.pop(value, None)  # a view into a file is memory as long as somebody looks at it
         return count
 
     def _cut_back(self, region: Region, values: dict[ir.Value, Array]) -> Region:
@@ -217,7 +219,7 @@ def _tensor(array: Array, dtype: ir.DataType | None) -> ir.TensorProtocol:
     if dtype == ir.DataType.STRING or array.dtype.kind in "OUS":
         strings = [s if isinstance(s, bytes) else str(s).encode() for s in array.reshape(-1).tolist()]
         return ir.StringTensor(strings, shape=ir.Shape(array.shape))
-    return ir.Tensor(np.ascontiguousarray(array).reshape(array.shape), dtype=dtype)
+    return ir.Tensor(np.require(array, requirements=["C", "ALIGNED"]).reshape(array.shape), dtype=dtype)
 
 
 def _storable(node: ir.Node, values: dict[ir.Value, Array], region: Region) -> bool:
