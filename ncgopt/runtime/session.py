@@ -128,6 +128,8 @@ def open_session(
     threads: int = 1,
     weights: Mapping[str, Array] | None = None,
     profile: Path | None = None,
+    arena: bool = True,
+    prepack: bool = True,
 ) -> Session:
     """Load a model into ONNX Runtime.
 
@@ -141,6 +143,8 @@ def open_session(
             used in place where ONNX Runtime can. They must not change while the session lives.
         profile: a folder for a trace of every kernel that runs, and for the model as ONNX Runtime made it over
             (`optimized.onnx`); None for neither.
+        arena: whether freed memory is kept for the next run, in powers of two; costs memory, saves time.
+        prepack: whether kernels may keep copies of their weights in a form that suits them.
 
     Raises:
         LoadError: ONNX Runtime does not take the model.
@@ -158,7 +162,10 @@ def open_session(
     options.log_severity_level = 4
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = arena
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    if not prepack:
+        options.add_session_config_entry("session.disable_prepacking", "1")
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
     if profile is not None:

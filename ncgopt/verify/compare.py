@@ -12,7 +12,8 @@ from ncgopt.report import OutputDifference
 from ncgopt.runtime.session import Array, Value
 from ncgopt.verify.tolerance import EIGHT_BIT, EIGHT_BIT_FRACTION, RELATIVE, SLICE_ELEMENTS, SLICE_FLOOR
 
-_CHUNK = 1 << 21  # elements converted to float64 at a time
+_CHUNK = 1 << 19  # elements converted to float64 at a time
+_SLICED = 1 << 21  # elements; of larger outputs, slices have no scale of their own
 _TINY = 1e-30  # nothing that float32 can still tell from zero in later arithmetic
 
 
@@ -126,13 +127,15 @@ def float_difference(name: str, expected: Array, actual: Array, relative: float)
     scale = max((float(finite.max(initial=0.0)) for finite, _ in _magnitudes(expected)), default=0.0)
     worst = OutputDifference(name, 0.0, scale, relative * scale + _TINY, elements=expected.size)
     scales = _slice_scales(expected, scale)
-    differing = 0
+    differing = odd_ones = 0
+    like = ""
     for chunk in _chunks(expected.size):
         a, b = _wide(expected.reshape(-1)[chunk]), _wide(actual.reshape(-1)[chunk])
         finite = np.isfinite(a) & np.isfinite(b)
         odd = ~finite & ~((a == b) | (np.isnan(a) & np.isnan(b)))
         if odd.any():
-            return _no(name, _not_finite(a, b, odd), scale, int(odd.sum()), expected.size)
+            like = like or _not_finite(a, b, odd)
+            odd_ones += int(np.count_nonzero(odd))
         distance = np.where(finite, np.abs(np.where(finite, a, 0) - np.where(finite, b, 0)), 0.0)
         differing += int(np.count_nonzero(distance))
         local = scale if scales is None else np.broadcast_to(scales, expected.shape).reshape(-1)[chunk]
@@ -140,6 +143,8 @@ def float_difference(name: str, expected: Array, actual: Array, relative: float)
         at = int(np.argmax(distance / limits))
         found = replace(worst, max_abs=float(distance[at]), limit=float(limits[at]), scale=float(limits[at]) / relative)
         worst = max(worst, found, key=excess)
+    if odd_ones:
+        return _no(name, f"{odd_ones} {like}", scale, odd_ones, expected.size)
     return replace(worst, mismatches=differing)
 
 
@@ -151,7 +156,7 @@ def _slice_scales(expected: Array, scale: float) -> Array | None:
     """
     scales: Array | None = None
     for axis, size in enumerate(expected.shape):
-        if size < 2 or expected.size // size < SLICE_ELEMENTS or expected.size > _CHUNK:
+        if size < 2 or expected.size // size < SLICE_ELEMENTS or expected.size > _SLICED:
             continue
         others = tuple(other for other in range(expected.ndim) if other != axis)
         magnitude = np.abs(_wide(expected))
@@ -178,7 +183,7 @@ def _wide(values: Array) -> Array:
 
 def _not_finite(expected: Array, actual: Array, odd: Array) -> str:
     at = int(np.argmax(odd))
-    return f"{int(odd.sum())} values like {actual[at]:g} where the original has {expected[at]:g}"
+    return f"values like {actual[at]:g} where the original has {expected[at]:g}"
 
 
 def _no(name: str, detail: str, scale: float = 0.0, mismatches: int = 0, elements: int = 0) -> OutputDifference:

@@ -85,19 +85,26 @@ def agreement(original: Value, result: Value, difference: OutputDifference) -> O
         return difference
     if not 2 <= original.shape[-1] <= _CLASSES or original.size == 0 or original.size > _ELEMENTS:
         return difference
-    a, b = (_rows(side) for side in (original, result))
-    first = a.argmax(axis=1)
-    order = np.partition(a, -2, axis=1)
     slack = 2 * max(difference.limit, difference.own_error or 0.0, difference.error_limit or 0.0)
-    with np.errstate(invalid="ignore"):
-        decided = order[:, -1] - order[:, -2] > slack
-    same = int(np.count_nonzero(decided & (b.argmax(axis=1) == first)))
-    return replace(difference, decided=int(np.count_nonzero(decided)), agreeing=same)
+    rows = [side.reshape(-1, side.shape[-1]) for side in (original, result)]
+    step = max(1, _AT_ONCE // original.shape[-1])
+    decided = agreeing = 0
+    for start in range(0, len(rows[0]), step):
+        one = _decisions(rows[0][start : start + step], rows[1][start : start + step], slack)
+        decided, agreeing = decided + one[0], agreeing + one[1]
+    return replace(difference, decided=decided, agreeing=agreeing)
 
 
 _CLASSES = 1 << 16
 _ELEMENTS = 1 << 23
+_AT_ONCE = 1 << 19  # elements made float64 at a time
 
 
-def _rows(values: Array) -> Array:
-    return values.reshape(-1, values.shape[-1]).astype(np.float64)
+def _decisions(original: Array, result: Array, slack: float) -> tuple[int, int]:
+    """Rows of the original that are decided, and in how many of them the result's largest element is the same."""
+    a, b = original.astype(np.float64), result.astype(np.float64)
+    first = a.argmax(axis=1)
+    order = np.partition(a, -2, axis=1)
+    with np.errstate(invalid="ignore"):
+        decided = order[:, -1] - order[:, -2] > slack
+    return int(np.count_nonzero(decided)), int(np.count_nonzero(decided & (b.argmax(axis=1) == first)))

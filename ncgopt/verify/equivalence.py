@@ -134,6 +134,7 @@ class _Check:
         except WorkerDied as death:
             raise _Inconclusive(f"reading the original: {death.what}") from None
         self.child.settings = replace(self.child.settings, mode=self._mode(survey))
+        self.child.large = survey.bytes >= memory.LARGE
         found, optimize = self._find(survey)
         cases = found.cases
         self.survey, self.cases = survey, cases

@@ -10,16 +10,14 @@ from typing import Any, cast
 
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError
 from onnx import inliner, shape_inference
 
-from ncgopt.errors import InputUnreadable
 from ncgopt.runtime.session import Array
 from ncgopt.verify.inputs import Dim
+from ncgopt.verify.outline import read_outline, tensors_of
 
 # onnx ships no complete type stubs: the messages are handled as Any from here on.
 _helper: Any = onnx.numpy_helper
-_load: Any = cast(Any, onnx).load_model
 _TensorProto: Any = onnx.TensorProto
 
 _SMALL = 4096  # bytes; larger weights matter for their shape only
@@ -67,13 +65,15 @@ def read_graph(path: Path) -> tuple[GraphView, int, int]:
     Raises:
         InputUnreadable: there is no such file, or it is no ONNX model.
     """
-    try:
-        model = _load(path, load_external_data=False)
-    except OSError as error:
-        raise InputUnreadable(f"cannot read {path}: {error.strerror or error}") from None
-    except (DecodeError, ValueError) as error:
-        raise InputUnreadable(f"{path} is not an ONNX model, or truncated: {error}") from None
-    size = path.stat().st_size + sum(_external_bytes(tensor) for tensor in model.graph.initializer)
+    outline = read_outline(path)
+    model = outline.proto
+    size = outline.file.size + sum(_external_bytes(tensor) for tensor in model.graph.initializer)
+    for tensor in tensors_of(model):
+        place = outline.place(tensor)
+        if place is not None and place[1] > _SMALL:
+            _forget(tensor)
+        else:
+            outline.fill(tensor)
     _forget_weights(model.graph)
     functions = {operator_name(function.domain, function.name) for function in model.functions}
     view = GraphView(_inferred(model).graph, functions=functions)
@@ -124,12 +124,16 @@ def _forget_weights(graph: Any) -> None:
     """Drop large contents before the model is copied around; their shapes stay."""
     for tensor in graph.initializer:
         if len(tensor.raw_data) > _SMALL:
-            tensor.ClearField("raw_data")
-            tensor.data_location = _TensorProto.EXTERNAL
+            _forget(tensor)
         elif max(len(tensor.float_data), len(tensor.int32_data), len(tensor.int64_data)) * 4 > _SMALL:
             for name in ("float_data", "int32_data", "int64_data", "double_data", "uint64_data"):
                 tensor.ClearField(name)
             tensor.data_location = _TensorProto.EXTERNAL
+
+
+def _forget(tensor: Any) -> None:
+    tensor.ClearField("raw_data")
+    tensor.data_location = _TensorProto.EXTERNAL
 
 
 def _external_bytes(tensor: Any) -> int:

@@ -7,6 +7,9 @@ from pathlib import Path
 # ONNX Runtime holds a model's message, the weights taken from it, and what kernels repack of them.
 NEEDED = 3
 
+# Bytes of a model from which on its weights shall not be there twice.
+LARGE = 32 << 20
+
 _MEMINFO = Path("/proc/meminfo")
 _LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
 _USED = (Path("/sys/fs/cgroup/memory.current"), Path("/sys/fs/cgroup/memory/memory.usage_in_bytes"))

@@ -12,19 +12,19 @@ import onnx
 
 from ncgopt.runtime.session import Array
 from ncgopt.verify.graph import nodes_of, subgraphs
+from ncgopt.verify.outline import Outline, put_outside, read_outline, tensors_of
 
 # onnx ships no complete type stubs: the messages are handled as Any from here on.
-_onnx: Any = onnx
 _helper: Any = onnx.numpy_helper
 _TensorProto: Any = onnx.TensorProto
 
 _WEIGHTS = {_TensorProto.FLOAT, _TensorProto.FLOAT16, _TensorProto.DOUBLE, _TensorProto.BFLOAT16}
 _PARAMETERS = 16  # a float tensor up to this size may be a scale, an epsilon or a size that has to be exact
 _EMBEDDED = 1024  # bytes; larger weights are written beside the copy, as they come
-_ALIGNMENT = 64
+_ALIGNMENT = 4096  # so that the file can be mapped
 _ONE_IN = 12  # weights moved
 _LIMIT = 2_000_000_000  # bytes; what a protobuf message can hold
-_CHUNK = 1 << 22  # elements moved at a time
+_CHUNK = 1 << 20  # elements moved at a time
 
 
 def write_nudged(source: Path, folder: Path, seed: int) -> Path | None:
@@ -42,22 +42,25 @@ def write_nudged(source: Path, folder: Path, seed: int) -> Path | None:
         The copy; None for a model of more than 2 GB, external data included.
 
     Raises:
-        OSError: a file cannot be read or written.
+        OSError, InputUnreadable: a file cannot be read or written.
     """
-    if source.stat().st_size > _LIMIT:
-        return None
-    model = _onnx.load_model(source, load_external_data=False)
-    tensors = [*_initializers(model.graph), *_constants(model)]
-    if source.stat().st_size + sum(_external_bytes(tensor) for tensor in tensors) > _LIMIT:
+    outline = read_outline(source)
+    model = outline.proto
+    initializers = list(_initializers(model.graph))
+    if outline.file.size + sum(_external_bytes(tensor) for tensor in (*initializers, *_constants(model))) > _LIMIT:
         return None
     rng = np.random.default_rng(seed)
-    for tensor in tensors:
-        _move(tensor, source.parent, rng)
     copy = folder / "model.onnx"
     with (folder / "weights").open("wb") as data:
-        for tensor in _initializers(model.graph):
-            if len(tensor.raw_data) > _EMBEDDED:
-                _put_out(tensor, data)
+        for tensor in initializers:
+            if _bytes(outline, tensor) > _EMBEDDED:
+                _put_out(outline, tensor, data, rng)
+            else:
+                _embed(outline, tensor, rng)
+    for tensor in _constants(model):
+        _embed(outline, tensor, rng)
+    for tensor in tensors_of(model):
+        outline.fill(tensor)
     copy.write_bytes(model.SerializeToString())
     return copy
 
@@ -70,46 +73,70 @@ def nudged(weights: Array, rng: np.random.Generator) -> Array:
     Zeros, infinities and NaN stay what they are: no rounding makes them.
     """
     moved = np.empty(weights.shape, weights.dtype)
+    target, at = moved.reshape(-1), 0
+    for piece in _pieces(weights, rng):
+        target[at : at + piece.size] = piece
+        at += piece.size
+    return moved
+
+
+def _pieces(weights: Array, rng: np.random.Generator) -> Iterator[Array]:
+    """The moved weights, flat, a piece at a time."""
     whole = np.dtype(f"u{weights.dtype.itemsize}")
-    flat, target = np.ascontiguousarray(weights).reshape(-1), moved.reshape(-1)
+    flat = np.ascontiguousarray(weights).reshape(-1)
     for start in range(0, flat.size, _CHUNK):
         before = flat[start : start + _CHUNK]
         chosen = rng.integers(0, 2 * _ONE_IN, before.size, dtype=np.int8)
         steps = ((chosen == 0).astype(np.int8) - (chosen == 1)).astype(whole)  # -1 wraps around, as it must
         after = (before.view(whole) + steps).view(weights.dtype)
         stays = (before == 0) | ~np.isfinite(before) | ~np.isfinite(after)
-        target[start : start + _CHUNK] = np.where(stays, before, after)
-    return moved
+        yield np.where(stays, before, after)
 
 
-def _move(tensor: Any, base: Path, rng: np.random.Generator) -> None:
-    """Bring external data in, and move what is a weight."""
-    if tensor.data_location == _TensorProto.EXTERNAL:
-        place = {entry.key: entry.value for entry in tensor.external_data}
-        with (base / place["location"]).open("rb") as data:
-            data.seek(int(place.get("offset", 0)))
-            tensor.raw_data = data.read(int(place.get("length", 0)) or _external_bytes(tensor))
+def _is_weight(tensor: Any) -> bool:
+    return tensor.data_type in _WEIGHTS and bool(tensor.dims) and math.prod(tensor.dims) > _PARAMETERS
+
+
+def _bytes(outline: Outline, tensor: Any) -> int:
+    """Bytes of a tensor as raw data; 0 where the message holds them in a field of their own type, and they stay."""
+    place = outline.place(tensor)
+    if place is not None:
+        return place[1]
+    return _external_bytes(tensor) or len(tensor.raw_data) or (_is_weight(tensor) and _in_memory(tensor))
+
+
+def _put_out(outline: Outline, tensor: Any, data: BinaryIO, rng: np.random.Generator) -> None:
+    """Write what a tensor holds, moved if it is a weight, into the file of external data."""
+    data.write(b"\0" * (-data.tell() % _ALIGNMENT))
+    offset = data.tell()
+    if _is_weight(tensor):
+        for piece in _pieces(outline.array(tensor), rng):
+            data.write(piece.view(np.uint8).data)
+    else:
+        for content in outline.raw(tensor):
+            data.write(content)
+    for name in ("float_data", "int32_data", "double_data"):
+        tensor.ClearField(name)
+    put_outside(tensor, Path(data.name).name, offset, data.tell() - offset)
+
+
+def _embed(outline: Outline, tensor: Any, rng: np.random.Generator) -> None:
+    """Put what a tensor holds into the message, moved if it is a weight."""
+    if _is_weight(tensor):
+        tensor.CopyFrom(_helper.from_array(nudged(outline.array(tensor), rng), tensor.name))
+    elif tensor.data_location == _TensorProto.EXTERNAL:
+        tensor.raw_data = b"".join(bytes(content) for content in outline.raw(tensor))
         tensor.ClearField("external_data")
         tensor.data_location = _TensorProto.DEFAULT
-    if tensor.data_type in _WEIGHTS and tensor.dims and math.prod(tensor.dims) > _PARAMETERS:
-        moved = _helper.from_array(nudged(_helper.to_array(tensor), rng), tensor.name)
-        tensor.CopyFrom(moved)
-
-
-def _put_out(tensor: Any, data: BinaryIO) -> None:
-    """Move a tensor's bytes into the file of external data."""
-    data.write(b"\0" * (-data.tell() % _ALIGNMENT))
-    place = {"location": Path(data.name).name, "offset": str(data.tell()), "length": str(len(tensor.raw_data))}
-    data.write(tensor.raw_data)
-    tensor.ClearField("raw_data")
-    tensor.data_location = _TensorProto.EXTERNAL
-    for key, value in place.items():
-        tensor.external_data.add(key=key, value=value)
 
 
 def _external_bytes(tensor: Any) -> int:
     if tensor.data_location != _TensorProto.EXTERNAL:
         return 0
+    return _in_memory(tensor)
+
+
+def _in_memory(tensor: Any) -> int:
     return math.prod(tensor.dims) * int(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
 
 

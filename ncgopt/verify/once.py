@@ -5,6 +5,7 @@ Runs in the child process.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from ncgopt.runtime.session import Array, LoadError, OrtError, RunError, Session
 from ncgopt.runtime.stage import stage
 from ncgopt.settings import VerifySettings
 from ncgopt.verify.compare import compare_outputs, excess
+from ncgopt.verify.mapped import MappedModels
 from ncgopt.verify.userfeeds import read_arrays
 
 AFTER = "running the result"
@@ -55,7 +57,20 @@ def compare(
         quantizes: whether the model contains quantizing operators, see `tolerance.py`.
         limits: per output the least that it may differ by, where a verification has measured noise.
     """
-    given = given_in(feeds)
+    with contextlib.closing(MappedModels()) as models:
+        return _compare(
+            models.path_of(before), models.path_of(after), given_in(feeds), settings, quantizes, limits or {}
+        )
+
+
+def _compare(
+    before: Path,
+    after: Path,
+    given: Mapping[str, Array],
+    settings: VerifySettings,
+    quantizes: bool,
+    allowed: Mapping[str, float],
+) -> Comparison:
     right: Mapping[str, Value] | None = None
     level = False
     for level in (False, True):
@@ -80,7 +95,6 @@ def compare(
             return Comparison(True, name, f"output {missing[0]} is missing")
         ordered = [result[output] for output in right]
         differences = compare_outputs(tuple(right), tuple(right.values()), ordered, quantizes=quantizes)
-        allowed = limits or {}
         worst = max((replace(d, limit=max(d.limit, allowed.get(d.output, 0.0))) for d in differences), key=excess)
         if found.worst is None or excess(worst) > excess(found.worst):
             found = Comparison(True, name, "", worst)
@@ -96,7 +110,9 @@ def outputs_of(
         OrtError: it does not load, or does not run on these inputs.
     """
     stage(f"{doing}, optimizations {'on' if optimize else 'off'}")
-    session = open_session(path, optimize=optimize, custom_ops=settings.custom_ops, providers=settings.providers)
+    session = open_session(
+        path, optimize=optimize, custom_ops=settings.custom_ops, providers=settings.providers, arena=False
+    )
     return dict(zip((port.name for port in session.outputs), _run(session, feeds), strict=True))
 
 

@@ -44,11 +44,16 @@ class Clock:
 
 @dataclass
 class Child:
-    """Calls into `remote.py`, with the time limit and the settings of one verification."""
+    """Calls into `remote.py`, with the time limit and the settings of one verification.
+
+    Attributes:
+        large: whether there shall be no second copy of weights where it can be done without.
+    """
 
     worker: Worker
     settings: VerifySettings
     clock: Clock
+    large: bool = False
 
     def ask(self, function: str, *args: Any) -> Any:
         """Call a function of `remote.py`.
@@ -66,7 +71,7 @@ class Child:
 
     def open(self, path: Path, who: str, optimize: bool) -> tuple[str, ...]:
         """Open a model, see `remote.open_model`."""
-        return self.ask("open_model", path, who, optimize, self.settings)
+        return self.ask("open_model", path, who, optimize, self.settings, self.large)
 
 
 @dataclass

@@ -6,18 +6,17 @@ the original's outputs are kept until the next original is recorded.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
-import onnx
 
 from ncgopt.model import load
 from ncgopt.report import OutputDifference
+from ncgopt.runtime.heap import give_back
 from ncgopt.runtime.session import Array, RunError, Session, Value, open_session
 from ncgopt.runtime.stage import stage
 from ncgopt.settings import VerifySettings
@@ -27,7 +26,11 @@ from ncgopt.verify.compare import compare_outputs
 from ncgopt.verify.criterion import agreement, with_errors
 from ncgopt.verify.feeds import TooLarge, jittered, make_feeds, perturbed
 from ncgopt.verify.inputs import Survey
+from ncgopt.verify.mapped import MappedModels
+from ncgopt.verify.outline import read_outline
 from ncgopt.verify.precise import NoReference, run_precisely
+from ncgopt.verify.sketch import digest, finite, sketch
+from ncgopt.verify.spill import Outputs
 from ncgopt.verify.survey import survey
 from ncgopt.verify.userfeeds import load_feeds, save_feeds
 from ncgopt.verify.windows import remote as windows
@@ -40,27 +43,29 @@ from ncgopt.verify.windows.stream import Stream
 class _State:
     session: Session | Stream | None = None
     who: str = ""
-    recorded: list[list[Value]] = field(default_factory=list[list[Value]])
+    recorded: Outputs = field(default_factory=Outputs)
+    precise: Outputs = field(default_factory=Outputs)
     defaults: dict[str, Array] = field(default_factory=dict[str, Array])
-    precise: dict[int, list[Value]] = field(default_factory=dict[int, "list[Value]"])
+    models: MappedModels = field(default_factory=MappedModels)
 
 
 _state = _State()
-_SKETCH = 64  # elements per output
 _REPEATS = 4  # runs of each case until an output counts as fixed
 
 
 def release() -> None:
     """Close the session and forget what was recorded."""
-    _state.session = None
+    close()
     _state.recorded.clear()
-    _state.defaults.clear()
     _state.precise.clear()
+    _state.defaults.clear()
+    _state.models.close()
 
 
 def close() -> None:
     """Close the session, and with it the files it has open."""
     _state.session = None
+    give_back()
 
 
 def require_readable(path: Path) -> None:
@@ -84,36 +89,48 @@ def sizes_in_feeds(path: Path, wanted: Survey) -> dict[str, int]:
     return load_feeds(path, wanted)[1]
 
 
-def open_model(path: Path, who: str, optimize: bool, settings: VerifySettings) -> tuple[str, ...]:
+def open_model(path: Path, who: str, optimize: bool, settings: VerifySettings, large: bool = False) -> tuple[str, ...]:
     """Open a session in place of the one before; the names of its inputs.
+
+    Args:
+        path: the model.
+        who: what it is called should anything go wrong.
+        optimize: whether ONNX Runtime optimizes it.
+        settings: providers, custom operators, and whether it runs whole.
+        large: with optimizations off, kernels use weights where they lie; packed, they are there twice. With
+            optimizations on they are packed in any case, as they are for whoever uses the model.
 
     Raises:
         LoadError: ONNX Runtime does not take the model.
     """
-    _state.session = None  # two models at a time may be more than fits
+    close()  # two models at a time may be more than fits
     _state.who = f"{who} with optimizations {'on' if optimize else 'off'}"
     stage(f"loading {_state.who}")
     if settings.mode == "window":
         _state.session = windows.open_stream(path, settings, optimize=optimize)
     else:
         _state.session = open_session(
-            path, optimize=optimize, custom_ops=settings.custom_ops, providers=settings.providers
+            _state.models.path_of(path),
+            optimize=optimize,
+            custom_ops=settings.custom_ops,
+            providers=settings.providers,
+            arena=False,
+            prepack=optimize or not large,
         )
     return tuple(port.name for port in _state.session.inputs)
 
 
 def remember_defaults(path: Path, names: Sequence[str]) -> None:
     """Read the values of initializers that cases will override."""
-    model = cast(Any, onnx).load_model(path, load_external_data=False)
-    for tensor in model.graph.initializer:
+    outline = read_outline(path)
+    for tensor in outline.proto.graph.initializer:
         if tensor.name in names:
-            content = cast(Any, onnx.numpy_helper).to_array(tensor, base_dir=str(path.absolute().parent))
-            _state.defaults[tensor.name] = content
+            _state.defaults[tensor.name] = np.require(outline.array(tensor), requirements=["C", "ALIGNED"])
 
 
 def write_nudged(path: Path, folder: Path, seed: int) -> Path | None:
     """Write a copy with its weights moved, see `nudge.py`; None where the model is too large for that."""
-    _state.session = None
+    close()
     stage("moving the weights of the original by rounding errors")
     return nudge.write_nudged(path, folder, seed)
 
@@ -135,9 +152,9 @@ def attempt(expected: Survey, case: Case) -> Trial:
     except KeyError as error:
         return Trial(refusal=f"dimension {error} has no size")
     return Trial(
-        digests=tuple(_digest(value) for value in outputs),
-        finites=tuple(_finite(value) for value in outputs),
-        sketches=tuple(_sketch(value) for value in outputs),
+        digests=tuple(digest(value) for value in outputs),
+        finites=tuple(finite(value) for value in outputs),
+        sketches=tuple(sketch(value) for value in outputs),
     )
 
 
@@ -150,8 +167,13 @@ def record(expected: Survey, cases: Sequence[Case]) -> list[tuple[bytes, ...]]:
     Raises:
         RunError: a case does not run.
     """
-    _state.recorded = [_run(expected, case) for case in cases]
-    return [tuple(_digest(value) for value in outputs) for outputs in _state.recorded]
+    _state.recorded.clear()
+    digests: list[tuple[bytes, ...]] = []
+    for number, case in enumerate(cases):
+        outputs = _run(expected, case)
+        _state.recorded.put(number, outputs)
+        digests.append(tuple(digest(value) for value in outputs))
+    return digests
 
 
 def record_precisely(path: Path, expected: Survey, cases: Sequence[Case], seconds: float) -> str:
@@ -161,6 +183,7 @@ def record_precisely(path: Path, expected: Survey, cases: Sequence[Case], second
         Why that was not possible for all of them; cases before the first that was not are kept.
     """
     _state.precise.clear()
+    close()  # its weights are read from their file now
     until = time.monotonic() + seconds
     side = Side.load(path)
     for number, case in enumerate(cases):
@@ -170,7 +193,7 @@ def record_precisely(path: Path, expected: Survey, cases: Sequence[Case], second
             found = run_precisely(side, side.nodes, feeds, expected.outputs, until=until)
         except NoReference as reason:
             return str(reason)
-        _state.precise[number] = [found[name] for name in expected.outputs]
+        _state.precise.put(number, [found[name] for name in expected.outputs])
     return ""
 
 
@@ -204,10 +227,10 @@ def compare_with_recorded(
             continue
         stage("comparing outputs")
         ordered = [given[name] for name in names]
-        right = _state.recorded[number]
+        right = _state.recorded.get(number)
         found = compare_outputs(names, right, ordered, random=frozenset(random), quantizes=expected.quantizes)
         if judge and number in _state.precise:
-            found = with_errors(found, _state.precise[number], right, ordered)
+            found = with_errors(found, _state.precise.get(number), right, ordered)
         answers.append(tuple(agreement(a, b, one) for a, b, one in zip(right, ordered, found, strict=True)))
     return answers
 
@@ -216,7 +239,7 @@ def check_windows(
     original: Path, result: Path, expected: Survey, cases: Sequence[Case], settings: VerifySettings
 ) -> WindowOutcome:
     """Compare two models piece by piece, see `ncgopt.verify.windows`."""
-    _state.session = None
+    close()
     return windows.check(original, result, expected, [(case, _feeds(expected, case)) for case in cases], settings)
 
 
@@ -233,7 +256,7 @@ def frozen(expected: Survey, cases: Sequence[Case], random: Sequence[str]) -> li
         for _ in range(_REPEATS):
             if not same:
                 return []
-            digests = {name: _digest(value) for name, value in zip(names, _run(expected, case), strict=True)}
+            digests = {name: digest(value) for name, value in zip(names, _run(expected, case), strict=True)}
             first = first or digests
             same = [name for name in same if digests[name] == first[name]]
     return same
@@ -258,39 +281,3 @@ def _feeds(expected: Survey, case: Case) -> dict[str, Value]:
             raise RunError(f"the default of input {name} is sparse or missing and cannot be varied")
         feeds[name] = perturbed(_state.defaults[name], case.draw)
     return jittered(feeds, case.draw) if case.draw.jitter else feeds
-
-
-def _finite(value: Value) -> float:
-    parts = _parts(value)
-    floats = [part for part in parts if part.dtype.kind in "fcV" and part.size]
-    if not floats:
-        return 1.0
-    counts = [int(np.count_nonzero(np.isfinite(part.astype(np.complex128)))) for part in floats]
-    return sum(counts) / sum(part.size for part in floats)
-
-
-def _sketch(value: Value) -> tuple[float, ...]:
-    numbers = [part.reshape(-1) for part in _parts(value) if part.dtype != object and part.size]
-    if not numbers:
-        return ()
-    chosen = numbers[0][:: max(1, numbers[0].size // _SKETCH)][:_SKETCH]
-    return tuple(np.abs(chosen.astype(np.complex128)).tolist() if chosen.dtype.kind == "c" else chosen.astype(float))
-
-
-def _digest(value: Value) -> bytes:
-    digest = hashlib.blake2b(digest_size=16)
-    for part in _parts(value):
-        digest.update(f"{part.dtype}{part.shape}".encode())
-        digest.update(repr(part.tolist()).encode() if part.dtype == object else np.ascontiguousarray(part).tobytes())
-    return digest.digest()
-
-
-def _parts(value: Value) -> list[Array]:
-    if isinstance(value, dict):
-        return [part for inner in value.values() for part in _parts(inner)]
-    if isinstance(value, list):
-        return [part for inner in value for part in _parts(inner)]
-    if value is None:
-        return []
-    array: Array = np.asarray(value)
-    return [array.astype(object)] if array.dtype.kind in "US" else [array]

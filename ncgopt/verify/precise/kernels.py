@@ -19,7 +19,9 @@ Get: TypeAlias = Callable[[str, Any], Any]
 Kernel: TypeAlias = Callable[[Sequence["Array | None"], Get], Array]
 
 _ERF_END, _ERF_POINTS, _ERF_TERMS = 6, 64, 9
-_LARGEST = 1 << 27  # elements of unfolded windows held at a time
+_LARGEST = 1 << 27  # elements of unfolded windows, beyond which it takes too long
+_UNFOLDED = 1 << 21  # of these held at a time
+_BLOCK = 1 << 18  # elements for which there are a dozen intermediate results
 
 
 class Unsupported(ValueError):
@@ -97,7 +99,10 @@ def erf(inputs: Sequence[Array | None], get: Get) -> Array:
     Taylor's series around the nearest of a table of points: the derivatives of erf are Hermite polynomials
     times `2 / sqrt(pi) * exp(-x * x)`. Beyond 6, erf is 1 in float64.
     """
-    x = _first(inputs)
+    return _by_blocks(_first(inputs), _erf)
+
+
+def _erf(x: Array) -> Array:
     magnitude = np.minimum(np.abs(x), _ERF_END)
     at = np.rint(magnitude * _ERF_POINTS)
     start = at / _ERF_POINTS
@@ -207,13 +212,37 @@ def _windows(padded: Array, kernel: Sequence[int], strides: Sequence[int], dilat
 
 
 def _convolved(padded: Array, w: Array, strides: Sequence[int], dilations: Sequence[int], group: int) -> Array:
-    rank = w.ndim - 2
     count = padded.shape[1] // group
     parts: list[Array] = []
     for at, weights in enumerate(np.split(w, group)):
         view = _windows(padded[:, at * count : (at + 1) * count], w.shape[2:], strides, dilations)
         if view.size > _LARGEST:
             raise Unsupported("a convolution too large to unfold")
-        axes = [1, *range(2 + rank, 2 + 2 * rank)]
-        parts.append(np.moveaxis(np.tensordot(view, weights, (axes, [1, *range(2, 2 + rank)])), -1, 1))
+        parts.append(_contracted(view, weights))
     return np.concatenate(parts, axis=1)
+
+
+def _contracted(view: Array, weights: Array) -> Array:
+    """Windows `[N, C, *O, *K]` times weights `[M, C, *K]`: `[N, M, *O]`. That copies them, so by blocks of rows."""
+    rank = weights.ndim - 2
+    axes = [1, *range(2 + rank, 2 + 2 * rank)], [1, *range(2, 2 + rank)]
+    if view.size <= _UNFOLDED:
+        return np.moveaxis(np.tensordot(view, weights, axes), -1, 1)
+    found = np.empty((view.shape[0], weights.shape[0], *view.shape[2 : 2 + rank]))
+    rows = max(1, _UNFOLDED * view.shape[0] * view.shape[2] // view.size)
+    for example in range(view.shape[0]):
+        for start in range(0, view.shape[2], rows):
+            part = view[example : example + 1, :, start : start + rows]
+            found[example : example + 1, :, start : start + rows] = np.moveaxis(
+                np.tensordot(part, weights, axes), -1, 1
+            )
+    return found
+
+
+def _by_blocks(x: Array, compute: Callable[[Array], Array]) -> Array:
+    """Elementwise, a block at a time: many intermediate results of all elements would be many times the memory."""
+    flat = np.ascontiguousarray(x).reshape(-1)
+    found = np.empty_like(flat)
+    for start in range(0, flat.size, _BLOCK):
+        found[start : start + _BLOCK] = compute(flat[start : start + _BLOCK])
+    return found.reshape(x.shape)

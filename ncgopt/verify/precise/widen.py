@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import onnx
@@ -31,9 +31,14 @@ def wide(value: Value) -> Value:
     if isinstance(value, list):
         return [wide(part) for part in value]
     if isinstance(value, np.ndarray) and value.dtype.name in NARROW_NAMES:
-        converted: Array = value.astype(np.float64)
+        converted: Array = value.astype(np.float64, order="C")
         return converted
     return value
+
+
+def is_narrow(value: Value) -> TypeGuard[Array]:
+    """Whether a value is an array of floats narrower than float64."""
+    return isinstance(value, np.ndarray) and value.dtype.name in NARROW_NAMES
 
 
 def _widen_node(node: Any) -> None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ncgopt.facts.determinism import is_deterministic
 from ncgopt.report import WindowFigures
@@ -61,8 +60,7 @@ class WindowCheck:
         windows, unchanged = self.cutter.windows()
         largest = 0
         done: set[tuple[object, ...]] = set()
-        with tempfile.TemporaryDirectory(prefix="ncgopt-") as folder:
-            store = Store(Path(folder))
+        with contextlib.closing(Store()) as store:
             for number in range(_ROUNDS + 1):
                 pending = [window for window in windows if window.key not in done]
                 if not pending:

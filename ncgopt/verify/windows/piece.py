@@ -109,7 +109,7 @@ class RunningPiece:
             self._session = None
             self._session = open_session(
                 proto.SerializeToString(), optimize=self._optimize, custom_ops=self._settings.custom_ops,
-                providers=self._settings.providers, weights=weights,
+                providers=self._settings.providers, weights=weights, arena=False,
             )  # fmt: skip
             self._types = types
         return self._session

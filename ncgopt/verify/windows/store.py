@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
-
-import numpy as np
 
 from ncgopt.runtime.session import Value
-
-_KEPT = 1 << 16  # bytes; larger values go to a file
+from ncgopt.verify.spill import Spill, Waiting
 
 
 class Store:
-    """What the original computed, per run.
+    """What the original computed, per run; to be closed at the end."""
 
-    Args:
-        folder: an empty folder, for as long as the store is used.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._kept: dict[tuple[int, str], Value | Path] = {}
+    def __init__(self) -> None:
+        self._spill = Spill()
+        self._kept: dict[tuple[int, str], Waiting] = {}
 
     def missing(self, names: Iterable[str]) -> list[str]:
         """Which of the names have not been put in."""
@@ -29,15 +21,13 @@ class Store:
 
     def put(self, run: int, values: Mapping[str, Value]) -> None:
         """Keep values of a run."""
-        for name, value in values.items():
-            if isinstance(value, np.ndarray) and value.nbytes > _KEPT and value.dtype.kind in "fiub":
-                path = self._folder / f"{len(self._kept)}.npy"
-                np.save(path, value)
-                self._kept[run, name] = path
-            else:
-                self._kept[run, name] = value
+        self._kept |= {(run, name): self._spill.put(value) for name, value in values.items()}
 
     def get(self, run: int, names: Collection[str]) -> dict[str, Value]:
         """Values of a run; those in files are read anew each time."""
-        found = {name: self._kept[run, name] for name in names}
-        return {name: np.load(value) if isinstance(value, Path) else value for name, value in found.items()}
+        return {name: self._spill.get(self._kept[run, name]) for name in names}
+
+    def close(self) -> None:
+        """Remove the files."""
+        self._kept.clear()
+        self._spill.clear()
