@@ -10,6 +10,7 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt.facts import uses
+from ncgopt.facts.training import is_updated
 from ncgopt.model.ondisk import FileTensor
 from ncgopt.runtime.memory import default_limit
 
@@ -20,7 +21,8 @@ def constant(value: ir.Value | None) -> Array | None:
     """The contents of `value` where they are fixed; None where unknown.
 
     An initializer that is also a graph input is only a default: the caller may override it, so it
-    is no constant. Protected (`--keep`) initializers and nodes are none either.
+    is no constant. Protected (`--keep`) initializers and nodes are none either, nor what else a layer in training
+    writes its new statistics into, as ONNX Runtime does.
     """
     tensor = _tensor(value)
     return None if tensor is None else cast(Array, tensor.numpy())
@@ -46,7 +48,7 @@ def scalar(value: ir.Value | None) -> float | int | bool | None:
 
 
 def _tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
-    if value is None or uses.is_kept(value) or value.is_graph_input():
+    if value is None or uses.is_kept(value) or value.is_graph_input() or is_updated(value):
         return None
     if value.is_initializer():
         return _readable(value.const_value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import onnx_ir as ir
 
 from ncgopt.facts import attributes, constants, contrib
+from ncgopt.facts.training import is_updating
 
 # ONNX operators that draw random numbers, seed attribute or not: a seed fixes the sequence of a
 # session, not each result (ONNX specification, Random*, Multinomial, Bernoulli).
@@ -40,14 +41,9 @@ def is_deterministic(node: ir.Node) -> bool:
     return all(is_deterministic(inner) for graph in _graphs(node) for inner in graph)
 
 
-def is_updating(node: ir.Node) -> bool:
-    """Whether a runtime may write into what the node reads: running statistics of a layer in training."""
-    return node.domain == "" and node.op_type == "BatchNormalization" and not _at_inference(node)
-
-
 def _at_inference(node: ir.Node) -> bool:
     if node.op_type == "BatchNormalization":
-        return (node.version or 1) < 14 or attributes.int_attribute(node, "training_mode") == 0
+        return not is_updating(node)
     if (node.version or 1) < 12:
         return (node.version or 1) >= 7 or attributes.int_attribute(node, "is_test") == 1
     return len(node.inputs) < 3 or node.inputs[2] is None or constants.scalar(node.inputs[2]) in (False, 0)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import onnx_ir as ir
 
 from ncgopt import facts
-from ncgopt.facts.determinism import is_updating
 from ncgopt.facts.nesting import graphs_within
+from ncgopt.facts.training import is_updating
 from ncgopt.passes._contents import digest, grouped, kind, sample
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.removal import remove_unused_initializer
