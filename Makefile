@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROJECT := pyproject.toml setup.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo bench-rules test lint format docs models hostile kills rule conformance fuzz sabotage clean
+.PHONY: help demo bench-rules test lint format docs models hostile kills rule conformance fuzz sabotage proofs clean
 
 help:
 	@echo "make demo                        install, then optimize the sample models"
@@ -31,6 +31,7 @@ help:
 	@echo "make conformance                 optimize every case of onnx's backend test suite, compare with its outputs"
 	@echo "make fuzz N=10000 SEED=0         optimize random models grown from the case files, compare"
 	@echo "make sabotage                    leave out every guard once; the cases or random models must notice"
+	@echo "make proofs                       prove every rule on symbols, and write down how each was shown"
 	@echo "make clean                       remove .venv, build/ and caches"
 
 # An environment that is missing, broken or too old is made anew; a good one is kept.
@@ -108,6 +109,10 @@ fuzz: $(VENV)/.installed-dev
 
 sabotage: $(VENV)/.installed-dev
 	cd tests && $(abspath $(BIN))/python -m sabotage --jobs $(JOBS) --json $(abspath build)/sabotage.json
+
+proofs: $(VENV)/.installed-dev
+	cd tests && $(abspath $(BIN))/python -m proofs
+	$(BIN)/python -m ncgopt.docs
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis *.egg-info

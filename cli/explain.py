@@ -35,6 +35,8 @@ def _show(entry: CatalogEntry) -> None:
     screen.line()
     unasked = f"none, ask for it by name{f': {entry.by_request}' if entry.by_request else ''}"
     pairs = [("targets", ", ".join(entry.targets)), ("presets", ", ".join(entry.presets) or unasked)]
+    if entry.justified:
+        pairs.append(("shown by", entry.justified))
     if entry.unconditional:
         pairs.append(("always sound", entry.unconditional))
     pairs += [(guard.kind, f"{guard.name}: {guard.reason}") for guard in entry.guards]

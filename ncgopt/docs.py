@@ -9,6 +9,7 @@ from pathlib import Path
 
 from ncgopt.pipeline.catalog import CatalogEntry, catalog
 from ncgopt.pipeline.presets import PRESETS
+from ncgopt.rules.justification import KINDS, MEANING
 
 _GENERATED = "<!-- Written by `make docs` from the docstrings in the code; edit those instead. -->"
 
@@ -27,12 +28,18 @@ def _rules(entries: list[CatalogEntry]) -> Iterator[str]:
     yield "A rule is a local rewrite. It fires where its pattern matches and every guard holds. *Requires* guards are"
     yield "needed for correct results, *pays* guards only for profit. Claims: EXACT is bit for bit, ROUNDS is the same"
     yield "real number rounded otherwise.\n"
+    yield "*Shown by* says how a rule was justified, for each of its firing cases in `tests/cases`, at the sizes that the"
+    yield "cases have and, where dimensions are symbolic, at several. `make proofs` proves everything anew. The kinds:\n"
+    yield from (f"- **{KINDS[kind]}**: {meaning}." for kind, meaning in MEANING.items())
+    yield ""
     for subject, group in groupby(entries, key=lambda e: e.subject):
         yield f"## {subject}\n"
         for entry in group:
             yield f"### {entry.name}\n\n{entry.doc}\n"
             targets = "any" if len(entry.targets) > 1 else f"only `{', '.join(entry.targets)}`"
             yield f"Claim: {entry.claim}. Target: {targets}.\n"
+            if entry.justified:
+                yield f"Shown by: {entry.justified}.\n"
             if entry.guards:
                 yield "| guard | kind | without it |\n|---|---|---|"
                 yield from (f"| `{g.name}` | {g.kind} | {g.reason} |" for g in entry.guards)

@@ -12,6 +12,7 @@ from ncgopt.pipeline.presets import EXACT_PRESETS, PRESETS, RULES_GROUP
 from ncgopt.records import record
 from ncgopt.rewrite.rule import Claim, Rule
 from ncgopt.rules import RULES
+from ncgopt.rules.justification import justifications
 
 
 @record
@@ -50,6 +51,7 @@ class CatalogEntry:
         guards: what must hold, for rules.
         unconditional: why a rule needs no guard for soundness.
         by_request: why a rule is part of no preset, where it is part of none.
+        justified: how a rule was shown to hold, in one line.
     """
 
     name: str
@@ -64,6 +66,7 @@ class CatalogEntry:
     guards: tuple[GuardEntry, ...] = ()
     unconditional: str = ""
     by_request: str = ""
+    justified: str = ""
 
 
 def catalog() -> list[CatalogEntry]:
@@ -100,10 +103,11 @@ def _of_rule(rule: Rule[Any]) -> CatalogEntry:
     presets = tuple(
         p for p, names in PRESETS.items() if RULES_GROUP in names and not rule.by_request and _allows(p, rule.claim)
     )
+    shown = justifications().get(rule.name)
     return CatalogEntry(
         rule.name, "rule", type(rule).__module__.split(".")[-2], rule.claim.name, doc.split("\n")[0], doc,
         tuple(sorted(t.value for t in rule.targets)), presets, guards=tuple(guards), unconditional=rule.unconditional,
-        by_request=rule.by_request,
+        by_request=rule.by_request, justified=shown.summary if shown is not None else "",
     )  # fmt: skip
 
 
