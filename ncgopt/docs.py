@@ -28,8 +28,8 @@ def _rules(entries: list[CatalogEntry]) -> Iterator[str]:
     yield "A rule is a local rewrite. It fires where its pattern matches and every guard holds. *Requires* guards are"
     yield "needed for correct results, *pays* guards only for profit. Claims: EXACT is bit for bit, ROUNDS is the same"
     yield "real number rounded otherwise.\n"
-    yield "*Shown by* says how a rule was justified, for each of its firing cases in `tests/cases`, at the sizes that the"
-    yield "cases have and, where dimensions are symbolic, at several. `make proofs` proves everything anew. The kinds:\n"
+    yield "*Shown by* says how a rule was justified, for each of its firing cases in `tests/cases`, at the sizes of the"
+    yield "case and, where dimensions are symbolic, at several. `make proofs` proves everything anew. The kinds:\n"
     yield from (f"- **{KINDS[kind]}**: {meaning}." for kind, meaning in MEANING.items())
     yield ""
     for subject, group in groupby(entries, key=lambda e: e.subject):
