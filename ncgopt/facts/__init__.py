@@ -22,7 +22,7 @@ from ncgopt.facts.shapes import (
 )
 from ncgopt.facts.symbols import Dim
 from ncgopt.facts.types import Shape
-from ncgopt.facts.uses import input_of, is_kept, keep, other_users, producer, sole_user
+from ncgopt.facts.uses import input_of, is_kept, keep, other_users, producer, sole_user, user_count
 
 __all__ = [
     "Dim",
@@ -55,4 +55,5 @@ __all__ = [
     "static",
     "string_attribute",
     "survey",
+    "user_count",
 ]

@@ -69,6 +69,12 @@ def cached(value: ir.Value) -> Known | None:
     return found if found.final or epoch == _epoch else None
 
 
+def remembered(value: ir.Value) -> Known | None:
+    """What was derived before, whether it needs a second look or not."""
+    entry = _entry(value)
+    return None if entry is None else entry[1]
+
+
 def store(value: ir.Value, found: ValueType, contents: Contents | None = None) -> None:
     """Note what is known of `value`, with a name for every dimension that has none."""
     named = ValueType(found.dtype, _named(value, found.shape))

@@ -6,6 +6,8 @@ rule can pull one into a pattern.
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import onnx_ir as ir
 
 from ncgopt.facts.marks import mark_of
@@ -49,4 +51,9 @@ def other_users(value: ir.Value, node: ir.Node) -> bool:
 
 def sole_user(value: ir.Value) -> bool:
     """Whether exactly one input of one node uses `value`, and it is no graph output."""
-    return not value.is_graph_output() and len(value.uses()) == 1
+    return not value.is_graph_output() and user_count(value) == 1
+
+
+def user_count(value: ir.Value) -> int:
+    """How many inputs of nodes `value` is, without the copy of them all that `Value.uses` makes."""
+    return len(cast(Any, value)._uses)

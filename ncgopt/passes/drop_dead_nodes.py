@@ -8,10 +8,9 @@ import onnx_ir as ir
 
 from ncgopt.facts.nesting import nodes_within
 from ncgopt.passes.base import Pass
-from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.removal import is_dead, is_unused_initializer, remove_node, remove_unused_initializer
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session, all_graphs
+from ncgopt.rewrite.session import Session, all_graphs, where
 
 
 @dataclass(frozen=True)

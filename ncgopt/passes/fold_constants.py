@@ -16,10 +16,9 @@ from ncgopt.facts.nesting import graphs_within
 from ncgopt.passes._growth import freed_bytes, stored_bytes
 from ncgopt.passes._moves import moved
 from ncgopt.passes.base import Pass
-from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.removal import remove_dead, remove_node
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session, all_graphs
+from ncgopt.rewrite.session import Session, all_graphs, where
 from ncgopt.runtime import WorkerDied
 from ncgopt.runtime.evaluate import CannotEvaluate
 

@@ -10,12 +10,11 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.passes.base import Pass
-from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.placement import add_constant
 from ncgopt.rewrite.removal import remove_dead, remove_node
 from ncgopt.rewrite.replacement import replace_value
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session, all_graphs
+from ncgopt.rewrite.session import Session, all_graphs, where
 from ncgopt.rules.shape._slices import ranges
 
 # Split has sizes as an attribute since 2, as an input since 13, a number of equal parts since 18.

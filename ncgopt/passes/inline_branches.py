@@ -12,9 +12,8 @@ from ncgopt.facts.conditions import branches_of, truth
 from ncgopt.facts.nesting import subgraphs
 from ncgopt.facts.refutation import forced_branch
 from ncgopt.passes.base import Pass
-from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session
+from ncgopt.rewrite.session import Session, where
 from ncgopt.rewrite.splice import Splicer, has_kept
 
 Given = Mapping[ir.Value, bool]

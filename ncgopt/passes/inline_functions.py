@@ -11,9 +11,8 @@ import onnx_ir as ir
 from ncgopt.facts import is_kept
 from ncgopt.passes._call import imports_for, settle, settled_attributes
 from ncgopt.passes.base import Pass
-from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session
+from ncgopt.rewrite.session import Session, where
 from ncgopt.rewrite.splice import Splicer, has_kept
 
 # Functions of these domains stand in for operators that a runtime has kernels of its own for.

@@ -11,10 +11,9 @@ from ncgopt.facts.constants import constant_tensor
 from ncgopt.facts.nesting import graphs_within
 from ncgopt.model.tensors import SparseTensor
 from ncgopt.passes.base import Pass
-from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.removal import remove_node
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session
+from ncgopt.rewrite.session import Session, where
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,10 @@ from ncgopt.facts.elements import elements
 from ncgopt.facts.nesting import graphs_within
 from ncgopt.passes._sizes import Cookbook, Recipe
 from ncgopt.passes.base import Pass
-from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.removal import remove_dead
 from ncgopt.rewrite.replacement import replace_value
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session
+from ncgopt.rewrite.session import Session, where
 
 _OPERATORS = frozenset({
     "Shape", "Size", "Gather", "Slice", "Concat", "Squeeze", "Unsqueeze", "Reshape", "Cast", "Identity",

@@ -12,11 +12,10 @@ from ncgopt import facts
 from ncgopt.facts.determinism import is_deterministic
 from ncgopt.facts.nesting import subgraphs
 from ncgopt.passes.base import Pass
-from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.removal import remove_node
 from ncgopt.rewrite.replacement import may_take_name, replace_value
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session
+from ncgopt.rewrite.session import Session, where
 
 Key = tuple[Hashable, ...]
 Seen = ChainMap[Key, ir.Node]

@@ -12,9 +12,8 @@ from ncgopt import facts
 from ncgopt.facts.nesting import subgraphs
 from ncgopt.facts.rounds import loop_body, rounds
 from ncgopt.passes.base import Pass
-from ncgopt.rewrite.engine import where
 from ncgopt.rewrite.rule import Claim
-from ncgopt.rewrite.session import Session
+from ncgopt.rewrite.session import Session, where
 from ncgopt.rewrite.splice import Splicer, has_kept
 
 

@@ -57,6 +57,7 @@ class Runner:
     def __init__(self, model: ir.Model, session: Session, report: Report, progress: Progress) -> None:
         self._model, self._session, self._report, self._progress = model, session, report, progress
         self._settled: dict[Pass, int] = {}
+        self._session.thorough = False
         self.stats = models.stats(model)
 
     def once(self, steps: Iterable[Pass]) -> bool:
@@ -66,11 +67,23 @@ class Runner:
     def to_fixpoint(self, steps: tuple[Pass, ...], max_cycles: int) -> None:
         """Repeat all passes until a whole cycle changes nothing, at most `max_cycles` times."""
         for cycle in range(1, max_cycles + 1):
-            if not self._cycle(steps, cycle) or self._session.exhausted:
+            if not self._cycle(steps, cycle) and not self._confirm(steps, cycle):
+                return
+            if self._session.exhausted:
                 return
         if steps:
             note = f"still changing after {max_cycles} cycles: stopped there; --max-cycles allows more"
             self._report.notes.append(note)
+
+    def _confirm(self, steps: Iterable[Pass], cycle: int) -> bool:
+        """Have the rules look everywhere, not only where something changed; whether that made a change."""
+        self._session.thorough = True
+        for step in steps:
+            if isinstance(step, ApplyRules):
+                self._settled.pop(step, None)
+        changed = self._cycle([step for step in steps if isinstance(step, ApplyRules)], cycle)
+        self._session.thorough = False
+        return changed
 
     def _cycle(self, steps: Iterable[Pass], cycle: int) -> bool:
         changed = False

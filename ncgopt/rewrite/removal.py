@@ -27,7 +27,7 @@ def is_dead(node: ir.Node) -> bool:
 
     ONNX operators have no side effects; not even a random one is missed (each draws for itself).
     """
-    return not facts.is_kept(node) and not any(v.uses() or v.is_graph_output() for v in node.outputs)
+    return not facts.is_kept(node) and not any(facts.user_count(v) or v.is_graph_output() for v in node.outputs)
 
 
 def remove_node(node: ir.Node) -> list[ir.Value]:
@@ -60,7 +60,7 @@ def remove_dead(values: Iterable[ir.Value]) -> list[ir.Node]:
 
 def is_unused_initializer(value: ir.Value) -> bool:
     """Whether `value` is an initializer that nothing uses or protects and no caller can feed."""
-    if not value.is_initializer() or value.uses() or value.is_graph_input() or value.is_graph_output():
+    if not value.is_initializer() or facts.user_count(value) or value.is_graph_input() or value.is_graph_output():
         return False
     return not facts.is_kept(value)
 

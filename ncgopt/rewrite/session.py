@@ -15,6 +15,7 @@ from ncgopt.facts.nesting import graphs_within, nodes_within
 from ncgopt.model.scratch import Scratch
 from ncgopt.report import Refusal, Rewrite, RollbackScope, RolledBack
 from ncgopt.rewrite.avoided import Avoided, place_of
+from ncgopt.rewrite.worklist import Worklist
 from ncgopt.runtime import Worker, WorkerDied
 from ncgopt.runtime.watchdog import Watchdog
 
@@ -35,6 +36,8 @@ class Session:
         scratch: where large new weights wait.
         structure: what the model looks like (`integrity.snapshot`), while passes follow one another and nothing
             else changes it; None otherwise.
+        worklist: where rules have found nothing to do.
+        thorough: whether the engine makes sure that nothing fires anywhere, also where nothing changed near.
         seconds: time that one pass may take.
         watchdog: ends a pass that takes longer, and knows which rule or pass is running.
     """
@@ -55,6 +58,8 @@ class Session:
         self.rewrites: list[Rewrite] = []
         self.limit = limit
         self.structure: list[object] | None = None
+        self.worklist = Worklist()
+        self.thorough = True
         self.worker = worker if worker is not None else Worker()
         self.seconds = 600.0
         self.watchdog = Watchdog()
@@ -150,6 +155,12 @@ def describe(error: Exception) -> str:
     """One line: what a deliberate error says, or the kind and text of any other."""
     text = " ".join(str(error).split())
     return text if isinstance(error, NcgoptError) else f"{type(error).__name__}: {text}".removesuffix(": ")
+
+
+def where(node: ir.Node) -> str:
+    """How a node is named to people."""
+    named = node.name or next((v.name for v in node.outputs if v.name), None) or "?"
+    return f"{node.op_type} {named}"
 
 
 def all_graphs(model: ir.Model) -> list[ir.Graph]:
