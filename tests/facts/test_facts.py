@@ -164,6 +164,15 @@ def test_contents_that_only_name_an_unknown_size_are_looked_at_again():
     assert elements(shape.outputs[0]) == (2,)
 
 
+def test_numbers_that_wrap_are_unknown():
+    """The largest int64 is kept, as Slices end with it; no int32 holds it."""
+    values = load(HEAD + "g () => (int64[2] y) <int64[2] e = {9223372036854775807, 4}> "
+                  "{ i = Identity(e)  t = Cast<to = 6>(i)  u = Cast<to = 7>(t)  y = Neg(u) }")  # fmt: skip
+    assert elements(values["i"]) == (2**63 - 1, 4)
+    assert elements(values["t"]) == (None, 4)
+    assert elements(values["y"]) == (None, -4)
+
+
 def test_attributes_have_the_defaults_of_their_opset():
     values = load(HEAD + "g (float[2, 2] x) => (float[2, 2] y) { a = Softmax(x)  y = Gemm(a, x) }")
     softmax, gemm = values["a"].producer(), values["y"].producer()

@@ -21,6 +21,7 @@ from ncgopt.facts.types import ValueType
 
 MAX_ELEMENTS = 64
 _INT32 = 2**31
+_EXTREMES = (2**63 - 1, -(2**63))  # where Slices end that take everything
 _KINDS = frozenset({ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOOL})
 _Follow = Callable[[NodeView], "Contents | None"]
 
@@ -64,15 +65,15 @@ def contents_of_outputs(view: NodeView, outputs: list[ValueType]) -> list[Conten
 
 
 def _within(found: Contents, dtype: ir.DataType | None) -> Contents:
-    """Numbers that int32 arithmetic would wrap are unknown; so are such results of int64."""
+    """Numbers that int32 arithmetic would wrap are unknown; so are such results of int64, but for `_EXTREMES`."""
     if dtype == ir.DataType.BOOL:
         return found
-    return _each(_unwrapped, found)
+    extremes = _EXTREMES if dtype == ir.DataType.INT64 else ()
 
+    def unwrapped(n: Dim) -> Dim:
+        return n if not isinstance(n, int) or -_INT32 <= n < _INT32 or n in extremes else None
 
-def _unwrapped(n: Dim) -> Dim:
-    """Beyond int32 only the largest numbers, where Slices end that take everything."""
-    return n if not isinstance(n, int) or -_INT32 <= n < _INT32 or n in (2**63 - 1, -(2**63)) else None
+    return _each(unwrapped, found)
 
 
 def _array(elements: list[Any], shape: tuple[int, ...]) -> Contents:
