@@ -13,10 +13,9 @@ import numpy as np
 import z3
 from onnx import TensorProto
 
+from proofs.solver import ask
 from proofs.terms import Term, numpy_type
 
-LIMIT = 3_000_000
-"""What a query may cost, in the solver's own units: the same on every machine."""
 POW = "Pow(x, 2) is x * x, Pow(x, 1) is x"
 _FLOATS = {
     TensorProto.FLOAT: (8, 24), TensorProto.DOUBLE: (11, 53), TensorProto.FLOAT16: (5, 11), TensorProto.BFLOAT16: (8, 8),
@@ -36,32 +35,25 @@ class Bits:
         self.laws: set[str] = set()
         self._told: list[z3.BoolRef] = []
         self._known: dict[Term, z3.ExprRef] = {}
-        self._answers: dict[str, bool] = {}
+        self._quotients: list[tuple] = []
+        self._knows = True
 
-    def same(self, a: Term, b: Term) -> dict[str, str] | None:
+    def same(self, a: Term, b: Term) -> str | None:
         """None where both are equal for all values, else values for which they are not.
 
         Raises:
             CannotSay: the solver gave up, or does not know the types.
         """
-        key = _renamed(a, b)
-        if key in self._answers:
-            return None
-        self._told.clear()
-        self._known.clear()
         x, y = self.of(a), self.of(b)
         if x.sort() != y.sort():
             raise CannotSay(f"{x.sort()} and {y.sort()}")
-        solver = z3.Solver()
-        solver.set("rlimit", LIMIT)
-        solver.add(*self._told, x != y)
-        answer = solver.check()
+        answer, values = ask(*self._told, x != y)
         if answer == z3.unknown:
             raise CannotSay(f"the solver gives up on {a!r} = {b!r}"[:200])
         if answer == z3.sat:
-            model = solver.model()
-            return {str(d): str(model[d]) for d in model.decls() if d.arity() == 0}
-        self._answers[key] = True
+            if not self._knows:
+                raise CannotSay(f"{a!r} and {b!r}, with functions that nothing is known of"[:300])
+            return str(values)
         return None
 
     def of(self, term: Term) -> z3.ExprRef:
@@ -95,7 +87,24 @@ class Bits:
         if term.op in _NEVER_BELOW_ZERO and term.elem in _FLOATS:
             self.laws.add(f"{term.op} gives nothing below +0.0")
             self._told.append(z3.Or(z3.fpIsNaN(made), z3.Not(z3.fpIsNegative(made))))
+        self._knows = False
         return made
+
+    def quotient(self, x: z3.ExprRef, elem: int, scale: Term) -> z3.BitVecRef:
+        """`x / scale`, rounded to an integer of 32 bits; growing with x, or falling where the scale is negative."""
+        self.laws.add("a rounded quotient grows with its dividend")
+        made = z3.Function(f"steps of {scale.value}", sort(elem), z3.BitVecSort(32))(x)
+        for other, steps, of in self._quotients:
+            if of is scale:
+                less, more = (steps, made) if scale.value > 0 else (made, steps)
+                self.tell(z3.Implies(z3.fpLEQ(other, x), less <= more))
+                self.tell(z3.Implies(z3.fpLEQ(x, other), more <= less))
+        self._quotients.append((x, made, scale))
+        return made
+
+    def tell(self, fact: z3.BoolRef) -> None:
+        """Let the solver know."""
+        self._told.append(fact)
 
     def largest(self, a: z3.ExprRef, b: z3.ExprRef, elem: int, *, of: str, least: bool = False) -> z3.ExprRef:
         """The larger (or smaller) operand; NaN where one is; of two zeros either, always the same."""
@@ -146,22 +155,6 @@ def _less(a: z3.ExprRef, b: z3.ExprRef, elem: int, or_equal: bool = False) -> z3
     if _signed(elem):
         return a <= b if or_equal else a < b
     return z3.ULE(a, b) if or_equal else z3.ULT(a, b)
-
-
-def _renamed(*terms: Term) -> str:
-    """The terms in writing, symbols numbered as they come: one query answers for all that are alike."""
-    numbers: dict[Term, str] = {}
-    written: dict[Term, str] = {}
-
-    def write(term: Term) -> str:
-        if term.op == "symbol":
-            return numbers.setdefault(term, f"x{len(numbers)}:{term.elem}")
-        if term not in written:
-            inner = ",".join(write(a) for a in term.args)
-            written[term] = f"{term.op}:{term.elem}:{term.attributes}({inner})"
-        return written[term]
-
-    return " = ".join(write(t) for t in terms)
 
 
 _MEANING: dict[str, Callable[[Bits, Term, list], z3.ExprRef | None]] = {}
@@ -328,13 +321,29 @@ def _dequantize(s: Bits, term: Term, args: list):
 
 @_means("QuantizeLinear")
 def _quantize(s: Bits, term: Term, args: list):
-    x, scale, zero = args
-    if term.args[2].op != "constant" or term.args[0].elem not in _FLOATS or term.elem in _FLOATS:
+    """Saturated after the zero point was added; the rounded quotient is an unknown but monotone function."""
+    x, scale, zero = term.args
+    known = scale.op == zero.op == "constant" and scale.elem == x.elem and scale.value != 0
+    if not known or x.elem not in _FLOATS or term.elem in _FLOATS:
         return None
-    ends, offset = np.iinfo(numpy_type(term.elem)), int(term.args[2].value)
-    low, high = (z3.FPVal(float(end - offset), x.sort()) for end in (ends.min, ends.max))
-    steps = z3.fpRoundToIntegral(_NEAREST, z3.fpDiv(_NEAREST, x, scale))
-    steps = z3.If(z3.fpLT(steps, low), low, z3.If(z3.fpGT(steps, high), high, steps))
-    made = z3.Extract(zero.size() - 1, 0, z3.fpToSBV(z3.RTZ(), steps, z3.BitVecSort(32))) + zero
-    nan = z3.Function("an integer for NaN", z3.BoolSort(), zero.sort())
-    return z3.If(z3.fpIsNaN(steps), nan(z3.BoolVal(True)), made)
+    made = s.quotient(args[0], x.elem, scale)
+    for part in [*_constants(x), numpy_type(x.elem).type(0)]:
+        number = s.quotient(literal(part, x.elem), x.elem, scale)
+        with np.errstate(all="ignore"):
+            steps = np.clip(np.rint(np.float64(part / scale.value)), -(2.0**30), 2.0**30)
+        if not np.isnan(steps):
+            s.tell(number == int(steps))
+    ends, offset = np.iinfo(numpy_type(term.elem)), int(zero.value)
+    low, high = int(ends.min) - offset, int(ends.max) - offset
+    made = z3.If(made < low, z3.BitVecVal(low, 32), z3.If(made > high, z3.BitVecVal(high, 32), made))
+    return z3.Extract(args[2].size() - 1, 0, made) + args[2]
+
+
+def _constants(term: Term) -> list[np.generic]:
+    found, todo = [], [term]
+    while todo:
+        top = todo.pop()
+        todo += top.args
+        if top.op == "constant" and top.elem == term.elem:
+            found.append(top.value)
+    return found

@@ -6,6 +6,7 @@ import math
 from fractions import Fraction
 from functools import reduce
 
+import ml_dtypes
 import numpy as np
 from onnx import TensorProto
 
@@ -122,10 +123,12 @@ def power(r: Reals, base: Rational, exponent: Rational) -> Rational:
     e = exponent.number
     if e is None or (e * 4).denominator != 1 or abs(e) > 8:
         return r.atom("pow", base, exponent)
-    rooted = base
-    while e.denominator != 1:
-        rooted, e = r.sqrt(rooted), e * 2
-    return rooted.power(int(e))
+    made, size, root = base.power(int(abs(e))), abs(e) % 1, base
+    while size:
+        root, size = r.sqrt(root), size * 2
+        if size >= 1:
+            made, size = made * root, size - 1
+    return made if e > 0 else made.inverse()
 
 
 @_means("Sigmoid")
@@ -222,9 +225,23 @@ def _abs(r: Reals, term: Term, args) -> Rational:
 
 @_means("Clip")
 def _clip(r: Reals, term: Term, args) -> Rational:
-    bounds = dict(zip(dict(term.attributes)["bounds"], args[1:], strict=True))
+    bounds = {
+        name: bound
+        for name, bound, of in zip(dict(term.attributes)["bounds"], args[1:], term.args[1:], strict=True)
+        if not _is_last(r, of)
+    }
     x = r.maximum(args[0], bounds["min"]) if "min" in bounds else args[0]
     return r.minimum(x, bounds["max"]) if "max" in bounds else x
+
+
+def _is_last(r: Reals, bound: Term) -> bool:
+    """Whether no number lies beyond."""
+    if bound.op != "constant" or not _is_float(bound.elem):
+        return False
+    last = abs(bound.value) in (np.inf, ml_dtypes.finfo(bound.value.dtype).max)
+    if last:
+        r.laws.add("no number lies beyond the last float")
+    return last
 
 
 @_means("LeakyRelu")
@@ -262,7 +279,7 @@ def _where(r: Reals, term: Term, args) -> Rational:
     condition, a, b = args
     if condition.number is not None:
         return a if condition.number else b
-    return a if a.like(b) else r.atom("where", *args)
+    return a if a.like(b) else b + condition * (a - b)
 
 
 @_means("Less", "Greater", "LessOrEqual", "GreaterOrEqual")
@@ -294,6 +311,7 @@ def _or(r: Reals, term: Term, args) -> Rational:
 
 @_means("IsNaN")
 def _is_nan(r: Reals, term: Term, args) -> Rational:
+    r.laws.add("nothing is NaN")
     return number(0)
 
 
@@ -302,6 +320,8 @@ def _cast(r: Reals, term: Term, args) -> Rational:
     """Between floats, and from integers to floats, nothing happens to a real number."""
     source = term.args[0].elem
     if _is_float(term.elem) or (source == TensorProto.BOOL and term.elem != TensorProto.BOOL):
+        return args[0]
+    if not _is_float(source) and np.can_cast(numpy_type(source), numpy_type(term.elem)):
         return args[0]
     return r.opaque(term, args)
 

@@ -64,7 +64,7 @@ def _clip(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     x = inputs[0]
     bounds = dict(zip(("min", "max"), inputs[1:], strict=False))
     for name in ("min", "max"):  # attributes before opset 11
-        if name in attributes:
+        if name in attributes and name not in bounds:
             bounds[name] = ex.constant(attributes[name], x.elem)
     bounds = {name: value for name, value in bounds.items() if value is not None}
     if not bounds:
@@ -85,7 +85,7 @@ def _cast(ex: Executor, node, attributes: dict, inputs: list) -> Value:
 
 @handles("CastLike")
 def _cast_like(ex: Executor, node, attributes: dict, inputs: list) -> Value:
-    return ex.call("Cast", inputs[0], to=inputs[1].elem)
+    return ex.call("Cast", inputs[0], to=inputs[1].elem, saturate=attributes.get("saturate", 1))
 
 
 @handles("SequenceAt")

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import onnx
+from onnx import TensorProto
 
 from ncgopt.rewrite import Claim
-from proofs import contractions, definitions, functions, operators, quantized  # noqa: F401  (they register)
+from proofs import contractions, definitions, functions, operators, quantized, scatter  # noqa: F401  (they register)
 from proofs.bits import Bits, CannotSay
 from proofs.draws import feeds
 from proofs.execute import CannotExecute, Executor, NeedsNumbers, Value
+from proofs.exhaustion import values_that_differ
+from proofs.pieces import counterexample, same_in_pieces
 from proofs.rationals import TooLarge
 from proofs.reals import Reals
-from proofs.terms import Arena, Tensor, Term
+from proofs.sharing import generalized, numbered
+from proofs.terms import Arena, Tensor, Term, numpy_type
 
 MOVES, BITS, REALS, TESTED = "moves", "bits", "reals", "tested"
 KINDS = (MOVES, BITS, REALS, TESTED)
@@ -41,46 +44,110 @@ def prove(before: onnx.ModelProto, after: onnx.ModelProto, claim: Claim) -> Outc
     Raises:
         Refuted: an element differs, or the models give tensors of other shapes or types.
     """
-    arena = Arena()
-    outcomes: list[Outcome] = []
+    judge = Judge(Arena(), claim)
     try:
-        for fed, expected in feeds(before, arena):
+        for fed, expected in feeds(before, judge.arena):
             try:
-                actual = Executor(after, arena).run(dict(fed))
+                actual = Executor(after, judge.arena).run(dict(fed))
             except NeedsNumbers as needs:
                 raise CannotExecute(f"only the result asks for numbers of {needs}") from needs
-            outcomes.append(_same(expected, actual, claim, _tolerance(before, after)))
+            for a, b in dict.fromkeys(_pairs(expected, actual, judge.arena)):
+                judge.compare(a, b)
     except (CannotExecute, CannotSay, TooLarge) as error:
-        return Outcome(TESTED, reason=str(error)[:200])
-    return max(
-        (Outcome(o.kind, frozenset().union(*(p.laws for p in outcomes)), o.reason) for o in outcomes),
-        key=lambda o: KINDS.index(o.kind),
-    )
+        return Outcome(TESTED, reason=str(error)[:300])
+    return Outcome(judge.kind, frozenset(judge.laws))
 
 
-def _same(expected: list[Value], actual: list[Value], claim: Claim, tolerance: float) -> Outcome:
-    theories = [Reals(tolerance, expand=False), Reals(tolerance)]
-    bits = Bits()
-    kind = MOVES
-    for a, b in dict.fromkeys(_pairs(expected, actual)):
+class Judge:
+    """Compares terms at the level of a claim; `kind` is the weakest theory that was needed so far."""
+
+    def __init__(self, arena: Arena, claim: Claim) -> None:
+        self.arena = arena
+        self.kind = MOVES
+        self.laws: set[str] = set()
+        self._exact = claim is Claim.EXACT
+        self._ranged = claim is Claim.RANGED
+        self._answered: set[tuple[Term, Term]] = set()
+
+    def compare(self, a: Term, b: Term) -> None:
+        """Note how both are shown to be equal.
+
+        Raises:
+            Refuted: they are not.
+            CannotSay: there is no telling.
+        """
         if a is b:
-            continue
-        if claim is Claim.EXACT:
-            counterexample = bits.same(a, b)
-            if counterexample is not None:
-                raise Refuted(f"{a!r} and {b!r} for {counterexample}"[:600])
-            kind = BITS
-            continue
-        if not any(reals.same(a, b) for reals in theories):
-            return Outcome(TESTED, reason=f"{a!r} and {b!r}"[:300])
-        kind = REALS
-    return Outcome(kind, frozenset().union(*(theory.laws for theory in (*theories, bits))))
+            return
+        small, whole = generalized(a, b, self.arena), numbered(a, b, self.arena)
+        if small in self._answered:
+            return
+        integer = numpy_type(a.elem).kind in "iub"
+        if not self._exact and (self._by_normal_form(*small) or self._by_normal_form(*whole)):
+            return self._note(REALS, small)
+        if self._exact or integer:
+            self._by_bits(a, b, small, whole)
+            return self._note(BITS, small)
+        if self._by_pieces(*small) or self._by_pieces(*whole):
+            return self._note(REALS, small)
+        self._refute(a, b)
+        raise CannotSay(f"{a!r} and {b!r}")
+
+    def _note(self, kind: str, question: tuple[Term, Term]) -> None:
+        self._answered.add(question)
+        self.kind = max(self.kind, kind, key=KINDS.index)
+
+    def _by_normal_form(self, a: Term, b: Term) -> bool:
+        for expand in (False, True):
+            reals = Reals(_tolerance(a, b), expand=expand)
+            try:
+                if reals.same(a, b):
+                    self.laws |= reals.laws
+                    return True
+            except TooLarge:
+                continue
+        return False
+
+    def _by_bits(self, a: Term, b: Term, small: tuple[Term, Term], whole: tuple[Term, Term]) -> None:
+        for x, y in (small, whole):
+            differs = values_that_differ(x, y)
+            if differs == "":
+                return
+            bits = Bits()
+            try:
+                differs = differs or bits.same(x, y)
+            except CannotSay:
+                if (x, y) != whole:
+                    continue
+                if numpy_type(a.elem).kind not in "iub":
+                    self._refute(x, y)
+                raise
+            if differs is None:
+                self.laws |= bits.laws
+                return
+        raise Refuted(f"{a!r} and {b!r} for {differs}"[:600])
+
+    def _by_pieces(self, a: Term, b: Term) -> bool:
+        reals = Reals(0.0)
+        try:
+            if same_in_pieces(reals, a, b):
+                self.laws |= reals.laws
+                return True
+        except TooLarge:
+            pass
+        return False
+
+    def _refute(self, a: Term, b: Term) -> None:
+        try:
+            numbers = counterexample(Reals(0.0), a, b)
+        except TooLarge:
+            return
+        if numbers and not self._ranged:
+            raise Refuted(f"{a!r} and {b!r} for {numbers}"[:600])
 
 
-def _pairs(expected: list[Value], actual: list[Value]) -> Iterator[tuple[Term, Term]]:
+def _pairs(expected: list[Value], actual: list[Value], arena: Arena) -> Iterator[tuple[Term, Term]]:
     if len(expected) != len(actual):
         raise Refuted(f"{len(actual)} outputs instead of {len(expected)}")
-    arena = Arena()
     for a, b in zip(expected, actual, strict=True):
         if not isinstance(a, Tensor) or not isinstance(b, Tensor):
             raise CannotExecute("an output that is no tensor")
@@ -89,7 +156,17 @@ def _pairs(expected: list[Value], actual: list[Value]) -> Iterator[tuple[Term, T
         yield from zip(a.terms(arena).flat, b.terms(arena).flat, strict=True)
 
 
-def _tolerance(*models: onnx.ModelProto) -> float:
-    """Some units in the last place of the narrowest floats that constants are held in."""
-    widths = {np.dtype(np.float32): 2.0**-20}
-    return max(widths.values())
+_PRECISION = {TensorProto.FLOAT16: 2.0**-9, TensorProto.BFLOAT16: 2.0**-6, TensorProto.DOUBLE: 2.0**-20}
+
+
+def _tolerance(*terms: Term) -> float:
+    """A few units in the last place of the narrowest floats among the constants: rules round what they fold."""
+    found, seen, todo = 2.0**-20, set(), list(terms)
+    while todo:
+        term = todo.pop()
+        if term not in seen:
+            seen.add(term)
+            todo += term.args
+            if term.op == "constant":
+                found = max(found, _PRECISION.get(term.elem, 0.0))
+    return found

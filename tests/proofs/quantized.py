@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from onnx import TensorProto
 
+from proofs.contractions import scaled
 from proofs.execute import CannotExecute, Executor, Value, handles
 from proofs.terms import Tensor
 
@@ -72,7 +73,8 @@ def _gemm(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     a, a_scale, a_zero, b, b_scale, b_zero, c, scale, zero = [*inputs, None, None, None][:9]
     axis = 0 if attributes.get("transB") else 1
     wide = [_wide(ex, a, a_scale, a_zero), _wide(ex, b, b_scale, b_zero, axis=axis)]
-    y = ex.call("Gemm", *wide, None if c is None else _in_units(ex, c, a_scale, b_scale), **attributes)
+    bias = None if c is None else scaled(ex, _in_units(ex, c, a_scale, b_scale), attributes.get("alpha", 1.0))
+    y = ex.call("Gemm", *wide, bias, **attributes)
     return y if zero is None else _narrow(ex, y, scale, zero)
 
 

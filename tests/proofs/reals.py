@@ -7,6 +7,7 @@ arithmetic does (`pieces`).
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
@@ -87,7 +88,7 @@ class Reals:
         if term.op == "symbol":
             return self._by_symbol(term)
         if term.op == "constant":
-            return _constant(term) if np.isfinite(term.value) else self.atom(f"{term.value}")
+            return _constant(term) if np.isfinite(term.value) else self._infinite(term)
         found = MEANING.get(term.op)
         if found is None or (not self._expand and term.op in COMPOSED):
             return self.opaque(term, args)
@@ -95,6 +96,11 @@ class Reals:
             return found(self, term, args)
         except ZeroDivisionError:
             return self.opaque(term, args)
+
+    def _infinite(self, term: Term) -> Rational:
+        self.laws.add("infinity is some number")
+        made = self.atom("nan" if np.isnan(term.value) else "infinity")
+        return -made if term.value < 0 else made
 
     def _by_symbol(self, term: Term) -> Rational:
         self.atoms.append(Atom("symbol", (), term))
@@ -161,6 +167,9 @@ class Reals:
             largest = max(numbers, key=lambda m: m.number or 0)
             flat = [m for m in flat if m.number is None or m is largest]
         flat = [m for m in flat if not self._is_least(m)] or flat[:1]
+        increasing = self._through_increasing(flat)
+        if increasing is not None:
+            return increasing
         if len(flat) == 1:
             return flat[0]
         if len(flat) == 2 and any(m.number is not None for m in flat):
@@ -172,8 +181,27 @@ class Reals:
         if value.below.number != 1 or len(value.above.terms) != 1:
             return False
         ((monomial, c),) = value.above.terms.items()
-        names = [self.atoms[index].function for index, _ in monomial]
-        return names == (["-inf"] if c > 0 else ["inf"])
+        return c < 0 and [self.atoms[index].function for index, _ in monomial] == ["infinity"]
+
+    def _through_increasing(self, members: list[Rational]) -> Rational | None:
+        """max(f(a), f(b)) = f(max(a, b)) for f that increases."""
+        atoms = [self._single(m) for m in members]
+        names = {atom.function if atom is not None else "" for atom in atoms}
+        name = names.pop()
+        if names or not name.startswith(INCREASING) or len(atoms) < 2:
+            return None
+        self.laws.add(f"{re.match('[A-Za-z]*', name)[0].lower()} increases")
+        return self.atom(name, self.maximum(*(atom.args[0] for atom in atoms if atom is not None)))
+
+    def _single(self, value: Rational) -> Atom | None:
+        """The atom that the value is, if it is one of one operand."""
+        if value.below.number != 1 or len(value.above.terms) != 1:
+            return None
+        ((monomial, c),) = value.above.terms.items()
+        if c != 1 or len(monomial) != 1 or monomial[0][1] != 1:
+            return None
+        atom = self.atoms[monomial[0][0]]
+        return atom if len(atom.args) == 1 else None
 
     def _members(self, value: Rational) -> tuple[Rational, ...]:
         if value.below.number == 1 and len(value.above.terms) == 1:
@@ -214,6 +242,20 @@ def _constant(term: Term) -> Rational:
 
 
 Meaning = Callable[[Reals, Term, tuple[Rational, ...]], Rational]
-COMPOSED = ("Softmax", "LogSoftmax", "Sigmoid", "Gelu", "Mish", "Softplus", "Swish", "Clip", "HardSigmoid", "HardSwish")
+COMPOSED = (
+    "Softmax",
+    "LogSoftmax",
+    "Sigmoid",
+    "Gelu",
+    "Mish",
+    "Softplus",
+    "Swish",
+    "Clip",
+    "HardSigmoid",
+    "HardSwish",
+    "LeakyRelu",
+)
+INCREASING = ("tanh", "Sigmoid", "LeakyRelu", "sqrt", "exp")
+"""Of which max(f(a), f(b)) = f(max(a, b)), while they are not expanded."""
 MEANING: dict[str, Meaning] = {}
 """What an operator is over the reals; `functions` fills it. What is not there stays an unknown function."""
