@@ -8,6 +8,7 @@ file has the bytes that protobuf would have written, and no more than one tensor
 from __future__ import annotations
 
 import bisect
+import contextlib
 import hashlib
 import os
 import secrets
@@ -25,6 +26,7 @@ Part: TypeAlias = memoryview | bytes | ir.TensorProtocol
 """Bytes, or a tensor whose `raw_data` come next."""
 
 _COPIED_AT_ONCE = 1 << 26
+_SENT_AT_ONCE = 1 << 26
 
 
 class Holes:
@@ -120,6 +122,7 @@ class Output:
     def __init__(self, file: BinaryIO, *, hashed: bool = True) -> None:
         self._file = file
         self._digest = hashlib.sha256() if hashed else None
+        self._sent = 0
         self.position = 0
 
     @property
@@ -135,6 +138,8 @@ class Output:
         self.position += len(data)
         if self._digest is not None:
             self._digest.update(data)
+            if self.position - self._sent >= _SENT_AT_ONCE:
+                self._send()
 
     def copy(self, tensor: ir.TensorProtocol) -> None:
         """Write the elements of a tensor."""
@@ -142,6 +147,15 @@ class Output:
             return
         for piece in pieces(tensor):
             self.write(piece)
+
+    def _send(self) -> None:
+        """Have the disk begin with what is complete: whoever asks for a digest flushes the file in the end."""
+        advise = getattr(os, "posix_fadvise", None)
+        if advise is not None:
+            self._file.flush()
+            with contextlib.suppress(OSError):  # not every file system takes advice
+                advise(self._file.fileno(), self._sent, self.position - self._sent, os.POSIX_FADV_DONTNEED)
+        self._sent = self.position
 
     def _copy_range(self, tensor: FileTensor) -> bool:
         """Let the system copy; False, and nothing written, where it cannot (other file systems, not Linux)."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# ONNX Runtime holds a model's message, the weights taken from it, and what kernels repack of them.
-NEEDED = 3
+# Weights are mapped, see `mapped.py`, and repacked by kernels once ONNX Runtime optimizes; the rest is for what runs.
+NEEDED = 2
 
 # Bytes of a model from which on its weights shall not be there twice.
 LARGE = 32 << 20

@@ -6,9 +6,10 @@ import pytest
 from onnx import numpy_helper
 
 from ncgopt.errors import InputUnreadable, ModelInvalid, Unavailable
-from ncgopt.runtime.process import Worker
+from ncgopt.runtime.process import Worker, WorkerDied
 from ncgopt.settings import VerifySettings
 from ncgopt.verify import search, verify
+from ncgopt.verify.reference import Reference
 
 NEG = "g (float[N] x) => (float[N] y) { y = Neg(x) }"
 
@@ -144,3 +145,23 @@ def test_crash_of_the_original_on_all_data_is_inconclusive(write, monkeypatch):
         outcome = verify(write(NEG), write(NEG, "result"), VerifySettings(timeout=60), worker=worker)
     assert outcome.status == "inconclusive"
     assert "native crash" in outcome.reason
+
+
+def test_out_of_memory_as_a_whole_goes_on_by_windows(check, monkeypatch):
+    found = Reference.find
+    modes = []
+
+    def find(child, path, survey):
+        modes.append(child.settings.mode)
+        if child.settings.mode == "whole":
+            raise WorkerDied("running the original", None, "", memory=1 << 30)
+        return found(child, path, survey)
+
+    monkeypatch.setattr(Reference, "find", staticmethod(find))
+    outcome = check(NEG)
+    assert (outcome.status, modes) == ("passed", ["whole", "window"])
+    assert outcome.windows is not None
+    assert "by windows: out of memory (1.07 GB)" in outcome.reason
+    modes.clear()
+    asked = check(NEG, mode="whole")
+    assert (asked.status, modes) == ("inconclusive", ["whole"])
