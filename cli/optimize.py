@@ -132,7 +132,7 @@ def _same(a: Path, b: Path) -> bool:
 
 def _with_own_options(settings: Settings, given: dict[str, Any]) -> Settings:
     names = ("opset", "verify", "allow_unverified", "external_data", "strip_debug", "dry_run", "strict")
-    names += ("measure", "fail_if_slower")
+    names += ("search", "measure", "fail_if_slower")
     changes = {name: given[name] for name in names if given.get(name) is not None}
     measuring = {"seconds": given["measure_seconds"], "threads": given["measure_threads"]}
     changes["measurement"] = dataclasses.replace(

@@ -107,6 +107,12 @@ def measuring(command: _Command) -> _Command:
     return _all(
         command,
         click.option(
+            "--search",
+            type=click.FloatRange(0),
+            metavar="SECONDS",
+            help="Time to look for rewrites that only pay together (0).",
+        ),
+        click.option(
             "--measure/--no-measure",
             default=None,
             help="Run rewrites before and after; leave out those that do not pay.",

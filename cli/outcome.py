@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         PassRecord,
         Report,
         RolledBack,
+        Search,
         Verification,
         WindowFigures,
     )
@@ -61,6 +62,8 @@ def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> No
     pairs += [("ROLLED BACK", rolled_back_text(one)) for one in report.rolled_back]
     if report.rolled_back:
         pairs.append(("ROLLED BACK", f"everything else was kept; `ncgopt bisect {report.model}` writes a bug report"))
+    if report.search is not None:
+        pairs += [("search", line) for line in search_lines(report.search)]
     pairs += [("not profitable", not_profitable_text(one)) for one in report.not_profitable]
     if report.measurement is not None:
         pairs += [("measured", line) for line in measurement_lines(report.measurement)]
@@ -84,6 +87,19 @@ def rolled_back_text(one: RolledBack) -> str:
         case "rest":
             what = f"{one.source} at {one.where} and every change after it"
     return f"{what}: {one.reason}"
+
+
+def search_lines(search: Search) -> list[str]:
+    """What was explored, and each sequence that was found."""
+    rest = "" if search.complete else ", not all in the time"
+    lines = [f"{search.windows} windows explored{rest}, {len(search.found)} found that pay on paper"]
+    for one in search.found:
+        measured = (
+            "not measured" if one.ratio is None else f"measured {one.ratio:.2f} ({one.low:.2f} to {one.high:.2f})"
+        )
+        kept = "taken" if one.kept else "left out"
+        lines.append(f"{', then '.join(one.steps)}: on paper {one.estimated:.2f} times as fast, {measured}, {kept}")
+    return lines
 
 
 def not_profitable_text(one: NotProfitable) -> str:

@@ -191,6 +191,44 @@ class Measurement:
 
 
 @record
+class FoundSequence:
+    """Rewrites that a search found to pay together, where greedy rules stop.
+
+    Attributes:
+        steps: rule and place of each, `RULE at PLACE`; greedy rules do the rest.
+        estimated: cost on paper of what greedy rules make of the window, over that after the steps.
+        ratio: the same measured, with its 95 % interval `low` to `high`; None where it could not be measured.
+        kept: whether it was taken, which takes that it was measured to be faster.
+    """
+
+    steps: tuple[str, ...]
+    estimated: float
+    ratio: float | None = None
+    low: float | None = None
+    high: float | None = None
+    kept: bool = False
+
+
+@record
+class Search:
+    """What a search did.
+
+    Attributes:
+        windows: parts of the model that were explored.
+        states: graphs that were looked at.
+        found: sequences that are cheaper on paper than what greedy rules make.
+        complete: whether all parts were explored in the time.
+        seconds: how long it took.
+    """
+
+    windows: int = 0
+    states: int = 0
+    found: tuple[FoundSequence, ...] = ()
+    complete: bool = False
+    seconds: float = 0.0
+
+
+@record
 class Refusal:
     """How often a rule matched and one of its guards said no, with one place as an example."""
 
@@ -325,6 +363,7 @@ class Report:
         lost: what the model said about its parts (doc strings, metadata, quantization annotations) and says no
             more, as those parts are gone; one line per kind.
         rolled_back: rewrites that were found at fault, and left out.
+        search: what a search found; None where none was asked for.
         not_profitable: rewrites that were measured, did not pay, and were taken back.
         measurement: how fast the result is; None where that was not asked for.
         culprit: the rewrite at fault where the run failed.
@@ -346,6 +385,7 @@ class Report:
     refusals: list[Refusal] = field(default_factory=list[Refusal])
     lost: list[str] = field(default_factory=list[str])
     rolled_back: list[RolledBack] = field(default_factory=list[RolledBack])
+    search: Search | None = None
     not_profitable: list[NotProfitable] = field(default_factory=list[NotProfitable])
     measurement: Measurement | None = None
     verification: Verification = field(default_factory=lambda: Verification("skipped"))

@@ -98,6 +98,7 @@ class Settings:
         timeout: seconds that one pass may take; one that takes longer is left out. The comparison has its
             own, `verification.timeout`.
         memory_limit: bytes that each child process may hold; None for three quarters of the machine's memory.
+        search: seconds to look for rewrites that only pay together; 0 for none.
         measure: run rewrites before and after, and leave out those that do not pay on this machine.
         fail_if_slower: write nothing where the result takes longer than the original by more than this share
             (0.03: 3 %), beyond noise; None for no such gate.
@@ -124,6 +125,7 @@ class Settings:
     strict: bool = False
     timeout: float = 600.0
     memory_limit: ByteSize | None = None
+    search: float = 0.0
     measure: bool = False
     fail_if_slower: float | None = None
     measurement: MeasureSettings = field(default_factory=MeasureSettings)

@@ -264,6 +264,11 @@ def _atom_bound(atom: str) -> float:
     return 0.0
 
 
+def written(atom: str) -> str:
+    """What a model's author wrote for a symbol, by which `evaluate` looks it up; words stay as they are."""
+    return unquote(atom[2:-2]) if atom.startswith("<'") else atom
+
+
 def evaluate(dim: Dim, sizes: dict[str, int]) -> int | None:
     """The number that `dim` is where its symbols have these sizes; None where one of them is missing."""
     if not isinstance(dim, str):
@@ -282,7 +287,7 @@ def evaluate(dim: Dim, sizes: dict[str, int]) -> int | None:
 def _evaluate_atom(atom: str, sizes: dict[str, int]) -> int | None:
     name, arguments = call_of(atom)
     if not name:
-        return sizes.get(unquote(atom[2:-2]) if atom.startswith("<'") else atom)
+        return sizes.get(written(atom))
     values = [evaluate(a, sizes) for a in arguments]
     a, b = values
     if a is None or b is None:

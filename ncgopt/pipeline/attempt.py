@@ -2,24 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+
+import onnx_ir as ir
 
 from ncgopt import model as models
 from ncgopt.errors import UnsoundRewrite
 from ncgopt.facts.declared import contradictions
+from ncgopt.passes import Pass
+from ncgopt.passes.apply_rules import ApplyRules
 from ncgopt.pipeline.bind import bind_dimensions
 from ncgopt.pipeline.plan import make_plan
 from ncgopt.pipeline.run import Progress, Runner, protect
+from ncgopt.records import record
 from ncgopt.report import Report
 from ncgopt.rewrite import integrity
 from ncgopt.rewrite.avoided import Avoided
 from ncgopt.rewrite.session import Session
 from ncgopt.runtime import Worker
+from ncgopt.search.replay import Replay, Step
 from ncgopt.settings import Settings
 
 _NOTHING = Avoided()
+
+
+@record
+class Start:
+    """A model as it is before any rule is applied.
+
+    Attributes:
+        model: the model.
+        session: its session.
+        rules: the rules that would be applied next.
+    """
+
+    model: ir.Model
+    session: Session
+    rules: ApplyRules
 
 
 def _silent(_: str) -> None:
@@ -36,6 +58,7 @@ class Attempt:
         limit: number of changes after which to stop; None for no limit. The same settings make the
             same changes in the same order each time, which is what lets bisection blame one.
         avoided: changes to leave out.
+        steps: rewrites to make first, whether they pay or not, see `ncgopt.search`.
 
     Attributes:
         loaded: the model, changed in place by `run`.
@@ -51,8 +74,10 @@ class Attempt:
         *,
         limit: int | None = None,
         avoided: Avoided = _NOTHING,
+        steps: Sequence[Step] = (),
     ) -> None:
         self._plan = make_plan(settings)
+        self._steps = tuple(steps)
         self._settings = settings
         self.loaded = models.load(path, trust_links=settings.trust_links)
         self.report = Report(model=str(path), version=version("ncgopt"), repairs=list(self.loaded.repairs))
@@ -93,6 +118,17 @@ class Attempt:
         """Whether the plan has passes that change what the model computes."""
         return bool(self._plan.lossy)
 
+    def prepare(self, progress: Progress = _silent) -> Start:
+        """Run only what comes before the rules: where a search begins."""
+        Runner(self.loaded.model, self._session, self.report, progress).once((*self._plan.lossy, *self._first))
+        rules = next((step for step in self._plan.steps if isinstance(step, ApplyRules)), ApplyRules())
+        return Start(self.loaded.model, self._session, rules)
+
+    @property
+    def _first(self) -> tuple[Pass, ...]:
+        """The passes before the first rules."""
+        return tuple(itertools.takewhile(lambda step: not isinstance(step, ApplyRules), self._plan.steps))
+
     def run(self, progress: Progress = _silent, after_lossy: Callable[[], None] | None = None) -> None:
         """Run the plan; `after_lossy` is called between the lossy passes and the rest.
 
@@ -106,6 +142,8 @@ class Attempt:
             runner.once(self._plan.lossy)
             if after_lossy is not None:
                 after_lossy()
+            if self._steps:
+                runner.once((*self._first, Replay(self._steps, self._settings.target)))
             runner.to_fixpoint(self._plan.steps, self._settings.max_cycles)
             if runner.once(self._plan.closing):
                 runner.to_fixpoint(self._plan.everything, self._settings.max_cycles)

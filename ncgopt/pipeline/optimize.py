@@ -13,6 +13,7 @@ from pathlib import Path
 from ncgopt import model as models
 from ncgopt.errors import CannotWrite, Inconclusive, NcgoptError, Usage, VerificationFailed
 from ncgopt.pipeline.attempt import Attempt
+from ncgopt.pipeline.exploration import explore
 from ncgopt.pipeline.rollback import Rollback
 from ncgopt.pipeline.run import Progress
 from ncgopt.pipeline.trial import Trial, Trials
@@ -102,9 +103,11 @@ class _Job:
         for one in self.ended:
             rollback.exclude(one)
         self.progress("loading")
+        found = explore(trials, rollback.avoided, folder, self.progress) if self.settings.search else None
         trial = self._until_good(trials.run(rollback.limit, rollback.avoided, self.progress), trials, rollback)
         if self.settings.measure or self.settings.fail_if_slower is not None:
             trial = self._measured(trial, trials, rollback)
+        trial.report.search = found
         if self.settings.verify and trial.attempt.is_lossy:
             trial.report.lossy = trials.loss()
         self._write(trial.attempt, trial.report)

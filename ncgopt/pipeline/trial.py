@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from ncgopt import model as models
 from ncgopt.errors import UnsoundRewrite, VerificationFailed
-from ncgopt.pipeline.attempt import Attempt
+from ncgopt.pipeline.attempt import Attempt, Start
 from ncgopt.pipeline.run import Progress
 from ncgopt.records import record
 from ncgopt.report import Report, Verification
 from ncgopt.rewrite.avoided import Avoided
 from ncgopt.runtime import Worker, WorkerDied
+from ncgopt.search.replay import Step
 from ncgopt.settings import Settings, VerifySettings
 
 if TYPE_CHECKING:
@@ -56,11 +57,15 @@ class Trials:
         settings: what to do.
         worker: child process for everything that ONNX Runtime must compute.
         folder: where files may be put that are compared; the last result stays there.
+
+    Attributes:
+        steps: rewrites that every run makes first, see `ncgopt.search`.
     """
 
     def __init__(self, source: Path, settings: Settings, worker: Worker, folder: Path) -> None:
         self.source, self.settings, self.worker, self._folder = source, settings, worker, folder
         self.report: Report | None = None
+        self.steps: tuple[Step, ...] = ()
         self._links: bool | None = None
 
     @property
@@ -76,7 +81,7 @@ class Trials:
         Raises:
             NcgoptError: what no change is to blame for.
         """
-        attempt = Attempt(self.source, self.settings, self.worker, limit=limit, avoided=avoided)
+        attempt = Attempt(self.source, self.settings, self.worker, limit=limit, avoided=avoided, steps=self.steps)
         self.report = attempt.report
         if self._needs_copy and attempt.loaded.external and not (self._folder / _ORIGINAL).exists():
             self._save(attempt, self._folder / _ORIGINAL)
@@ -88,6 +93,12 @@ class Trials:
         except UnsoundRewrite as failure:
             return Trial(attempt, failure)
         return Trial(attempt, None)
+
+    def begin(self, avoided: Avoided, progress: Progress = _silent) -> Start:
+        """Load the model and run only what comes before the rules."""
+        attempt = Attempt(self.source, self.settings, self.worker, avoided=avoided)
+        self.report = attempt.report
+        return attempt.prepare(progress)
 
     def judge(self, trial: Trial) -> Verification:
         """Interface first, which costs nothing; then numbers. Also noted in the report of the trial."""

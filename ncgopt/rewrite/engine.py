@@ -52,6 +52,10 @@ class Engine:
         self._without = without
         self._redefined: set[tuple[str, str]] = set()
 
+    def rules_at(self, node: ir.Node) -> Sequence[AnyRule]:
+        """The rules whose patterns end in the operator of `node`."""
+        return self._by_root.get(_operator(node), ())
+
     def run(self, model: ir.Model) -> Counter[str]:
         """Rewrite `model` in place; returns how often each rule fired.
 
@@ -78,6 +82,29 @@ class Engine:
                     break
                 everything = True  # what only a change further away made possible
         return fired
+
+    def apply_at(self, model: ir.Model, node: ir.Node, rule: AnyRule) -> bool:
+        """Apply one rule at one node, once; whether it was applied. `facts.survey` must have been called for `model`.
+
+        Raises:
+            UnsoundRewrite: the rule broke a promise.
+        """
+        session = Session.of(model)
+        assert node.graph is not None
+        imports = _opsets_by_graph(model).get(node.graph, {})
+        self._redefined = {(function.domain, function.name) for function in model.functions.values()}
+        if (node.version or 1) < rule.since_opset or facts.is_kept(node):
+            return False
+        try:
+            proposal = self._proposal(rule, node, imports, session)
+        except Exception as error:
+            session.fault(rule.name, where(node), _attributed(error, rule, node))
+            return False
+        touched = self._apply(rule, *proposal, node, session, imports) if proposal is not None else None
+        if touched is None:
+            return False
+        session.worklist.stir(touched)
+        return True
 
     def _visit_all(
         self, nodes: list[ir.Node], model: ir.Model, session: Session, fired: Counter[str], ceiling: int

@@ -78,6 +78,11 @@ class Session:
         facts.forget()
         model.meta[_KEY] = self
 
+    def resume(self, other: Session) -> None:
+        """Take names as `other` does, which has worked on a copy of the same model, from here on."""
+        self._names |= other._names
+        self._counts.update(other._counts)
+
     @staticmethod
     def of(model: ir.Model) -> Session:
         """The session of `model`; one without a limit is made where there is none."""
