@@ -8,7 +8,7 @@ Which nodes it visits is the work list's business (`worklist`): after the first 
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import onnx_ir as ir
