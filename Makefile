@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROJECT := pyproject.toml setup.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo bench-rules test lint format docs models hostile kills rule conformance fuzz sabotage proofs clean
+.PHONY: help demo bench-rules test lint format docs models trained hostile kills rule conformance fuzz sabotage proofs clean
 
 help:
 	@echo "make demo                        install, then optimize the sample models"
@@ -23,6 +23,7 @@ help:
 	@echo "make lint                        lint and types only"
 	@echo "make format                      let ruff fix and format the code"
 	@echo "make models                      rebuild models/*.onnx from their scripts"
+	@echo "make trained                     train models/trained/*.onnx again"
 	@echo "make bench-rules                 what each rewrite gains on its own pattern"
 	@echo "make docs                        regenerate docs/rules.md and docs/passes.md"
 	@echo "make hostile                      run the command line on every malformed or hostile file"
@@ -88,6 +89,9 @@ docs: $(VENV)/.installed-dev
 
 models: $(VENV)/.installed-dev
 	$(BIN)/python models/build.py
+
+trained: $(VENV)/.installed-dev
+	$(BIN)/python models/trained/build.py
 
 hostile: $(VENV)/.installed-dev
 	NCGOPT_HOSTILE=all $(BIN)/python -m pytest tests/hostile

@@ -21,6 +21,7 @@ COMMANDS = {
     "bisect": "Find the rewrite at fault, and the smallest model that shows it.",
     "inspect": "Show operators, weights, interface and cost of a model.",
     "check": "Say whether a model is invalid or could be optimized; writes nothing.",
+    "prune": "Remove weights or channels that matter little, under a gate of quality.",
     "bench": "Measure the latency of a model, or of two against each other.",
     "passes": "List all passes and rules.",
     "explain": "Show what a pass or rule does, and why it may.",

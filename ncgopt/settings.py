@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ncgopt.bytesize import ByteSize
+from ncgopt.prune.settings import PruneSettings
 
 
 class Target(enum.Enum):
@@ -103,6 +104,7 @@ class Settings:
         fail_if_slower: write nothing where the result takes longer than the original by more than this share
             (0.03: 3 %), beyond noise; None for no such gate.
         measurement: how that is measured.
+        prune: what `ncgopt prune` does; `optimize` does not look at it.
     """
 
     preset: str = "default"
@@ -129,3 +131,4 @@ class Settings:
     measure: bool = False
     fail_if_slower: float | None = None
     measurement: MeasureSettings = field(default_factory=MeasureSettings)
+    prune: PruneSettings = field(default_factory=PruneSettings)

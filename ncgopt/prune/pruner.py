@@ -1,0 +1,185 @@
+"""One model with its data, and as many pruned versions of it as are asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import onnx_ir as ir
+
+from ncgopt import facts
+from ncgopt import model as models
+from ncgopt.errors import UnsoundRewrite, Usage
+from ncgopt.pipeline import optimize
+from ncgopt.prune import accounting, moments, quality
+from ncgopt.prune.calibration import Batch, Data, batches, check, load_function, working_folder
+from ncgopt.prune.layers import Layer, find_layers
+from ncgopt.prune.report import GroupOutcome, Latency
+from ncgopt.prune.settings import PruneSettings
+from ncgopt.prune.structured import prune as structured
+from ncgopt.prune.synthetic import accepted_binding
+from ncgopt.prune.unstructured import prune as single
+from ncgopt.runtime.process import Worker
+from ncgopt.settings import Settings
+from ncgopt.verify.inputs import Survey
+
+Progress = Callable[[str], None]
+_SAME = 1e-6  # of the output's variance: what rounding may make of two models that compute the same
+
+
+@dataclasses.dataclass(frozen=True)
+class Pruned:
+    """A pruned model and what is to be said about it.
+
+    Attributes:
+        path: where it is; not optimized yet.
+        asked: share of zeros asked for, by name of the weight.
+        groups, left, notes: as in `PruneReport`.
+    """
+
+    path: Path
+    asked: Mapping[str, float] = dataclasses.field(default_factory=dict[str, float])
+    groups: tuple[GroupOutcome, ...] = ()
+    left: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+class Pruner:
+    """Checks the data, optimizes the model, and prunes copies of it.
+
+    Args:
+        source: the model as given.
+        settings: what to do.
+        worker: process in which ONNX Runtime runs.
+        folder: for passing files.
+        say: told what begins.
+
+    Attributes:
+        base: the model that is pruned: optimized, unless that was switched off.
+        samples: number of calibration samples.
+        first: the first batch, for latencies and FLOPs.
+        binding: sizes of the symbolic dimensions in it.
+
+    Raises:
+        Usage, InputUnreadable: data or metric cannot be used for this model.
+    """
+
+    def __init__(self, source: Path, settings: PruneSettings, worker: Worker, folder: Path, say: Progress) -> None:
+        self.source, self.settings, self.worker, self.folder, self.say = source, settings, worker, folder, say
+        models.load(source)  # tells a damaged file from data that do not fit
+        if ":" in settings.metric:
+            load_function(settings.metric, working_folder())
+        self.survey: Survey = worker.call("ncgopt.verify.survey:survey", source.absolute())
+        self.data = self._data(settings.data)
+        self.eval_data = self._data(settings.eval_data) if settings.eval_data is not None else self.data
+        self.data = dataclasses.replace(self.data, labelled=False)
+        self.samples = check(self.data, self.survey)
+        if settings.eval_data is not None:
+            check(self.eval_data, self.survey)
+        self.first: Batch = next(batches(self.data, self.survey))
+        self.binding = accounting.binding_of(self.survey, self.first.feeds)
+        self.base = self.optimized(source, "base.onnx")
+        self._serial = 0
+
+    def _data(self, source: str | None) -> Data:
+        settings = self.settings
+        if source is None and not settings.synthetic:
+            raise Usage("prune: needs data: --data FILE.npz, DIR or module:function, or --synthetic to do without")
+        binding: Mapping[str, int] = {}
+        if source is None:
+            binding = accepted_binding(self.worker, self.source.absolute(), self.survey, settings.seed)
+        return Data(source, working_folder(), settings.batch, settings.samples, settings.labels, binding, settings.seed)
+
+    def optimized(self, model: Path, name: str) -> Path:
+        """The model as `optimize` leaves it, verified; itself where that was switched off."""
+        if not self.settings.optimize:
+            return model
+        self.say("optimizing")
+        output = self.folder / name
+        optimize(model, Settings(keep=self.settings.keep), output=output, worker=self.worker)
+        return output
+
+    def pruned(self, settings: PruneSettings, own: Mapping[str, float] | None = None) -> Pruned:
+        """A copy of the base model, pruned.
+
+        Args:
+            settings: what to do, in place of those that this was made with.
+            own: shares of layers or groups, by name.
+        """
+        return self._structured(settings, own or {}) if settings.structured else self._single(settings, own or {})
+
+    def quality(self, candidates: Sequence[Path]) -> list[quality.Quality]:
+        """Of each candidate, against the model as given."""
+        self.say("measuring quality")
+        source, metric = self.source.absolute(), self.settings.metric
+        return quality.evaluate(source, candidates, self.eval_data, self.survey, metric, self.worker)
+
+    def latency(self, candidate: Path, seconds: float) -> Latency:
+        """Of a candidate against the model as given, on the first batch."""
+        feeds, threads = self.first.feeds, self.settings.threads
+        return accounting.latency_of(self.source, candidate, feeds, self.folder, threads=threads, seconds=seconds)
+
+    def load(self, path: Path) -> ir.Model:
+        """A model with what is known about its shapes."""
+        model = models.load(path).model
+        facts.survey(model)
+        facts.forget()
+        return model
+
+    def save(self, model: ir.Model) -> Path:
+        """A file for the model as it is now."""
+        self._serial += 1
+        path = self.folder / f"candidate_{self._serial}.onnx"
+        models.save(model, path)
+        return path
+
+    def calibrate(self, model: ir.Model, layers: Sequence[Layer]) -> dict[int, moments.Moments]:
+        """Moments of the layers' inputs in the model as it is now."""
+        self.say("calibrating")
+        return moments.collect(model, layers, self.data, self.survey, self.worker, self.folder)
+
+    def _single(self, settings: PruneSettings, own: Mapping[str, float]) -> Pruned:
+        model = self.load(self.base)
+        settings = dataclasses.replace(settings, layers={**own, **settings.layers})
+        plan = single.plan(find_layers(model, settings), settings)
+
+        def calibrate(layers: Sequence[Layer]) -> Mapping[int, moments.Moments]:
+            return self.calibrate(model, layers)
+
+        self.say("pruning")
+        notes = single.prune(plan, settings, calibrate if settings.needs_data else None)
+        asked = {layer.weight.name or "": share for layer, share in zip(plan.layers, plan.shares, strict=True)}
+        return Pruned(self.save(model), asked, (), plan.left, tuple(notes))
+
+    def _structured(self, settings: PruneSettings, own: Mapping[str, float]) -> Pruned:
+        path, before, outcome, left = self.base, dict[str, int](), tuple[GroupOutcome, ...](), tuple[str, ...]()
+        for step in range(1, settings.steps + 1) if settings.schedule == "polynomial" else (settings.steps,):
+            model = self.load(path)
+            calibrate = self.calibrate if settings.needs_data else None
+            self.say("pruning")
+            at = structured.AtStep(step, settings, own, before)
+            choice, found = structured.choose(model, at, calibrate)
+            self._check_cut(path, settings, choice.gone)
+            structured.apply(model, choice, found, settings)
+            outcome = structured.outcomes(choice)
+            before = before or {group.name: group.before for group in outcome}
+            left = choice.channels.left
+            path = self.save(model)
+        whole = tuple(dataclasses.replace(group, before=before[group.name]) for group in outcome)
+        return Pruned(path, {}, whole, left)
+
+    def _check_cut(self, path: Path, settings: PruneSettings, gone: Sequence[int]) -> None:
+        """Cut out or silenced, the units must be gone alike.
+
+        Raises:
+            UnsoundRewrite: they are not.
+        """
+        silent, short = structured.twins(lambda: self.load(path), settings, gone, self.save)
+        few = dataclasses.replace(self.data, samples=self.settings.batch)
+        found = quality.evaluate(silent, [short], few, self.survey, "mse", self.worker)[0]
+        if not found.drop <= _SAME:
+            raise UnsoundRewrite(
+                f"{self.source}: with its channels cut out the model computes something else than with them silenced "
+                f"(by {found.drop:.2g} of the variance); nothing was written; please report this"
+            )
