@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROJECT := pyproject.toml setup.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo bench-rules test lint format docs models trained hostile kills rule conformance fuzz sabotage proofs clean
+.PHONY: help demo bench-rules test lint format docs models trained hostile kills rule conformance fuzz sabotage proofs hunt clean
 
 help:
 	@echo "make demo                        install, then optimize the sample models"
@@ -32,7 +32,8 @@ help:
 	@echo "make conformance                 optimize every case of onnx's backend test suite, compare with its outputs"
 	@echo "make fuzz N=10000 SEED=0         optimize random models grown from the case files, compare"
 	@echo "make sabotage                    leave out every guard once; the cases or random models must notice"
-	@echo "make proofs                       prove every rule on symbols, and write down how each was shown"
+	@echo "make proofs                      prove every rule on symbols, and write down how each was shown"
+	@echo "make hunt N=10000 SEED=0         prove what rules make of random models; where that fails, a bug is near"
 	@echo "make clean                       remove .venv, build/ and caches"
 
 # An environment that is missing, broken or too old is made anew; a good one is kept.
@@ -117,6 +118,9 @@ sabotage: $(VENV)/.installed-dev
 proofs: $(VENV)/.installed-dev
 	cd tests && $(abspath $(BIN))/python -m proofs
 	$(BIN)/python -m ncgopt.docs
+
+hunt: $(VENV)/.installed-dev
+	cd tests && $(abspath $(BIN))/python -W ignore -m proofs.hunt --count $(N) --seed $(SEED) $(if $(ONLY),--only $(ONLY))
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis *.egg-info

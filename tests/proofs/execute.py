@@ -27,6 +27,9 @@ MOVES: Mapping[str, Sequence[int] | None] = {
     "Resize": (0,), "ScatterElements": (0, 2), "ScatterND": (0, 2), "Slice": (0,), "SpaceToDepth": (0,), "Split": (0,),
     "SplitToSequence": (0,), "Squeeze": (0,), "Tile": (0,), "Transpose": (0,), "Trilu": (0,), "Unsqueeze": (0,), "Upsample": (0,),
 }  # fmt: skip
+_ROUNDS = 16
+ZERO_AXIS = Tensor(TensorProto.INT64, np.zeros(1, np.int64))
+_MAKERS = ("ConstantOfShape", "NonZero", "Range")  # what they make depends on all that goes in
 _MEASURES = ("Shape", "Size")
 _REFERENCE_ERRORS = (
     RuntimeError, NotImplementedError, TypeError, ValueError, IndexError, KeyError, AttributeError, ZeroDivisionError,
@@ -102,11 +105,35 @@ class Executor:
                 branches = {a.name: a.g for a in node.attribute}
                 taken = "then_branch" if bool(self.numbers(inputs[0]).reshape(())) else "else_branch"
                 outputs = self._graph(branches[taken], dict(scope))
+            elif node.op_type == "Loop" and node.domain == "":
+                outputs = self._loop(node, inputs, scope)
             elif (node.domain, node.op_type) in self._functions:
                 outputs = self.function(self._functions[node.domain, node.op_type], inputs, node)
             else:
                 outputs = self.node(node, inputs)
             scope.update({name: value for name, value in zip(node.output, outputs, strict=False) if name})
+
+    def _loop(self, node: onnx.NodeProto, inputs: list[Value], scope: dict[str, Value]) -> list[Value]:
+        """Round after round, where it is known how many there are."""
+        body = node.attribute[0].g
+        rounds, condition, *states = inputs
+        most = _ROUNDS if rounds is None else int(self.numbers(rounds).reshape(()))
+        go = condition is None or bool(self.numbers(condition).reshape(()))
+        kept: list[list[Value]] = []
+        for index in range(min(most, _ROUNDS)):
+            if not go:
+                break
+            first = [Tensor(TensorProto.INT64, np.asarray(index)), Tensor(TensorProto.BOOL, np.asarray(True))]
+            fed = dict(zip([i.name for i in body.input], [*first, *states], strict=True))
+            going, *results = self._graph(body, {**scope, **fed})
+            go = bool(self.numbers(going).reshape(()))
+            states, rest = results[: len(states)], results[len(states) :]
+            kept.append(rest)
+        if (go and most > _ROUNDS) or (not kept and len(node.output) > len(states)):
+            raise CannotExecute("a Loop of many rounds, or of none with something to keep")
+        stacked = [self.call("Concat", *(self.call("Unsqueeze", part, ZERO_AXIS) for part in parts), axis=0)
+                   for parts in zip(*kept, strict=True)]  # fmt: skip
+        return [*states, *stacked]
 
     def function(self, function: onnx.FunctionProto, inputs: list[Value], node: onnx.NodeProto) -> list[Value]:
         """The body of a function, of the model or of the standard."""
@@ -122,12 +149,23 @@ class Executor:
 
     def node(self, node: onnx.NodeProto, inputs: list[Value]) -> list[Value]:
         """The outputs of one operator."""
+        if node.op_type in _MAKERS and node.domain == "":
+            for value in inputs:
+                self.numbers(value)
         if node.op_type in _MEASURES:
             inputs = [Tensor(TensorProto.INT64, np.zeros(inputs[0].data.shape, np.int64))]
         if all(value is None or (isinstance(value, Tensor) and value.concrete) for value in inputs):
             return self._known(node, inputs)
         if node.op_type in HANDLERS:
-            found = HANDLERS[node.op_type](self, node, self.attributes(node), inputs)
+            try:
+                found = HANDLERS[node.op_type](self, node, self.attributes(node), inputs)
+            except (
+                ValueError,
+                IndexError,
+                KeyError,
+                AttributeError,
+            ) as error:  # a form of the operator that does not fit
+                raise CannotExecute(f"{node.op_type}: {error!r}") from error
             return list(found) if isinstance(found, tuple) else [found]
         if node.op_type in MOVES and node.domain == "":
             return self.moved(node, inputs, MOVES[node.op_type])

@@ -108,7 +108,7 @@ def _dropout(ex: Executor, node, attributes: dict, inputs: list) -> Value:
 def over_axes(ex: Executor, op: str, x: Tensor, axes: Iterable[int], keepdims: bool, elem: int, named: tuple = ()):
     """`op` on all elements along `axes`, in order; of one element alone it is that element."""
     rank = x.data.ndim
-    axes = sorted(axis % rank for axis in axes)
+    axes = sorted({axis % rank for axis in axes})
     kept = [axis for axis in range(rank) if axis not in axes]
     rows = np.transpose(x.terms(ex.arena), [*kept, *axes]).reshape(*(x.data.shape[k] for k in kept), -1)
     shape = [x.data.shape[k] if k in kept else 1 for k in range(rank) if keepdims or k in kept]

@@ -12,17 +12,23 @@ from ncgopt.rewrite import Claim
 from proofs import contractions, definitions, functions, operators, quantized, scatter  # noqa: F401  (they register)
 from proofs.bits import Bits, CannotSay
 from proofs.draws import feeds
-from proofs.execute import CannotExecute, Executor, NeedsNumbers, Value
+from proofs.execute import HANDLERS, CannotExecute, Executor, NeedsNumbers, Value
 from proofs.exhaustion import values_that_differ
 from proofs.pieces import counterexample, same_in_pieces
 from proofs.rationals import TooLarge
-from proofs.reals import Reals
+from proofs.reals import COMPOSED, Reals
 from proofs.sharing import generalized, numbered
 from proofs.terms import Arena, Tensor, Term, numpy_type
 
 MOVES, BITS, REALS, TESTED = "moves", "bits", "reals", "tested"
 KINDS = (MOVES, BITS, REALS, TESTED)
 """From the strongest to the weakest."""
+DEFINED = {
+    *COMPOSED,
+    "Attention",
+    *(name for name, handler in HANDLERS.items() if handler.__module__ in (definitions.__name__, quantized.__name__)),
+}
+"""Operators that are made of others."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +57,29 @@ def prove(before: onnx.ModelProto, after: onnx.ModelProto, claim: Claim) -> Outc
                 actual = Executor(after, judge.arena).run(dict(fed))
             except NeedsNumbers as needs:
                 raise CannotExecute(f"only the result asks for numbers of {needs}") from needs
+            except CannotExecute as error:
+                raise CannotExecute(f"only the result: {error}") from error
             for a, b in dict.fromkeys(_pairs(expected, actual, judge.arena)):
                 judge.compare(a, b)
     except (CannotExecute, CannotSay, TooLarge) as error:
         return Outcome(TESTED, reason=str(error)[:300])
-    return Outcome(judge.kind, frozenset(judge.laws))
+    return Outcome(judge.kind, frozenset(judge.laws | _taken_at_their_word(before, after)))
+
+
+def _taken_at_their_word(before: onnx.ModelProto, after: onnx.ModelProto) -> set[str]:
+    """Operators that only the result has, and that are proven to be what they are documented to be, not what they do."""
+    new = _operators(after) - _operators(before)
+    return {f"{name} is what its specification says" for name in new if name in DEFINED}
+
+
+def _operators(model: onnx.ModelProto) -> set[str]:
+    found: set[str] = set()
+    todo = [model.graph.node, *(f.node for f in model.functions)]
+    while todo:
+        for node in todo.pop():
+            found.add(node.op_type)
+            todo += [a.g.node for a in node.attribute if a.HasField("g")]
+    return found
 
 
 class Judge:
