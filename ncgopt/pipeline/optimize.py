@@ -62,6 +62,7 @@ def optimize(
             error.report = job.report
         raise
     finally:
+        job.close()
         if job.report is not None:
             job.report.seconds = time.perf_counter() - start
 
@@ -97,6 +98,11 @@ class _Job:
         """How far the last run of the pipeline came."""
         return self._trials.report if self._trials is not None else None
 
+    def close(self) -> None:
+        """Let go of what runs beside."""
+        if self._trials is not None:
+            self._trials.close()
+
     def run(self, folder: Path) -> Report:
         trials = self._trials = Trials(self.source, self.settings, self.worker, folder)
         rollback = Rollback(trials)
@@ -104,6 +110,7 @@ class _Job:
             rollback.exclude(one)
         self.progress("loading")
         found = explore(trials, rollback.avoided, folder, self.progress) if self.settings.search else None
+        trials.begin_verifying()
         trial = self._until_good(trials.run(rollback.limit, rollback.avoided, self.progress), trials, rollback)
         if self.settings.measure or self.settings.fail_if_slower is not None:
             trial = self._measured(trial, trials, rollback)

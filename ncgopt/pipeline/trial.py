@@ -19,6 +19,7 @@ from ncgopt.search.replay import Step
 from ncgopt.settings import Settings, VerifySettings
 
 if TYPE_CHECKING:
+    from ncgopt.verify import Ahead
     from ncgopt.verify.inputs import Survey
     from ncgopt.verify.once import Comparison
 
@@ -67,6 +68,24 @@ class Trials:
         self.report: Report | None = None
         self.steps: tuple[Step, ...] = ()
         self._links: bool | None = None
+        self._ahead: Ahead | None = None
+
+    def begin_verifying(self) -> None:
+        """Have the child run the original while the first run of the pipeline makes what it will be compared with.
+
+        What it finds is used by the first comparison, or by none.
+        """
+        if self._ahead is not None or not self.settings.verify or self._needs_copy or not self.source.is_file():
+            return
+        from ncgopt.verify import Ahead
+
+        self.worker.start("onnxruntime")
+        self._ahead = Ahead(self.source, self.verify_settings, self.worker)
+
+    def close(self) -> None:
+        """Let go of what was begun."""
+        if self._ahead is not None:
+            self._ahead.stop()
 
     @property
     def result(self) -> Path:
@@ -188,7 +207,8 @@ class Trials:
 
         if keep is not None:
             keep.unlink(missing_ok=True)
-        return verify(reference, result, self.verify_settings, worker=self.worker, keep=keep)
+        ahead, self._ahead = self._ahead, None
+        return verify(reference, result, self.verify_settings, worker=self.worker, keep=keep, ahead=ahead)
 
     @property
     def verify_settings(self) -> VerifySettings:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,14 +17,15 @@ from ncgopt.runtime.worker import PICKLE_PROTOCOL
 __all__ = ["Worker", "WorkerDied"]
 
 _T = TypeVar("_T")
+_TURN_SECONDS = 0.25
 
 
 class Worker:
     """A child process that is started on the first call (or `start`) and again after it died.
 
-    Use as a context manager. Not for several threads at once: calls are answered one by one, and
+    Use as a context manager. Calls are answered one by one, also where several threads make them, and
     what one call leaves in the modules of the child (open sessions, say) is there for the next,
-    unless the child died in between.
+    unless the child died in between (`losses`).
 
     Args:
         memory: bytes that the child may hold; None for three quarters of the machine's memory. See `memory.py`.
@@ -34,6 +36,10 @@ class Worker:
         self._child: Child | None = None
         self._memory = memory or default_limit()
         self._box = box
+        self._busy = threading.Lock()
+        self._home = threading.get_ident()
+        self.losses = 0
+        """How many children have died: with each goes what calls had left in it."""
 
     def __enter__(self) -> Self:
         return self
@@ -55,6 +61,7 @@ class Worker:
         if self._child is not None:
             self._child.close()
             self._child = None
+            self.losses += 1
 
     def call(
         self,
@@ -73,11 +80,19 @@ class Worker:
             listener: called with every stage that the child announces.
 
         Raises:
-            WorkerDied: the child crashed, or ran out of time or memory.
+            WorkerDied: the child crashed, or ran out of time or memory; or it had, and another thread than ours
+                would have to start the next one, which on Linux would end with that thread.
             Exception: whatever the function raised, if it is a built-in or an exception of this
                 library; `RemoteError` with its text otherwise. The child's traceback is its note.
         """
-        return self.begin(function, *args, listener=listener)(timeout)
+        while not self._busy.acquire(timeout=_TURN_SECONDS):
+            pass  # in one go, the wait could not be ended by the watchdog
+        try:
+            if self._child is None and threading.get_ident() != self._home:
+                raise WorkerDied("", None, "")
+            return self.begin(function, *args, listener=listener)(timeout)
+        finally:
+            self._busy.release()
 
     def begin(
         self, function: str, *args: Any, listener: Callable[[str], None] | None = None
@@ -104,6 +119,7 @@ class Worker:
             return act()
         except BaseException:
             self._child = None
+            self.losses += 1
             child.kill()
             raise
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,8 @@ from ncgopt.runtime.process import Worker, WorkerDied
 from ncgopt.runtime.session import LoadError, RunError
 from ncgopt.settings import VerifyMode, VerifySettings
 from ncgopt.verify import memory
+from ncgopt.verify.ahead import Ahead
+from ncgopt.verify.baseline import Baseline
 from ncgopt.verify.cases import Case
 from ncgopt.verify.compare import excess
 from ncgopt.verify.inputs import Survey
@@ -38,6 +39,7 @@ def verify(
     *,
     worker: Worker | None = None,
     keep: Path | None = None,
+    ahead: Ahead | None = None,
 ) -> Verification:
     """Compare what two model files compute, on data that the original accepts.
 
@@ -53,6 +55,7 @@ def verify(
         worker: the child process to use; None starts one for this call.
         keep: a `.npz` to write the inputs to with which the result fails worst; not written where it
             fails on none, or where an input is no tensor.
+        ahead: what the child process was given to do about this original beforehand.
 
     Returns:
         `passed`, `failed` or `inconclusive`, with every run. The reason of a `passed` is empty, or
@@ -70,8 +73,9 @@ def verify(
             raise InputUnreadable(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
     with ExitStack() as stack:
         running = worker or stack.enter_context(Worker(memory=settings.memory_limit))
-        child = Child(running, settings, Clock(settings.timeout))
-        check = _Check(child, original.absolute(), result.absolute(), keep)
+        baseline = ahead.take(original, settings) if ahead is not None else None
+        child = baseline.child if baseline is not None else Child(running, settings, Clock(settings.timeout))
+        check = _Check(child, original.absolute(), result.absolute(), keep, baseline)
         outcome = check.outcome()
         running.call("ncgopt.verify.remote:release")
         return outcome
@@ -85,6 +89,7 @@ class _Check:
     original: Path
     result: Path
     keep: Path | None = None
+    baseline: Baseline | None = None
     notes: list[str] = field(default_factory=list[str])
     runs: list[VerifyRun] = field(default_factory=list[VerifyRun])
     windows: WindowFigures | None = None
@@ -121,18 +126,23 @@ class _Check:
         return self._verdict("failed", f"output {output.output}: {how(output)} ({where})")
 
     def _run(self) -> None:
+        if self.baseline is not None:
+            self._whole(self.baseline)
+            return
         try:
             survey: Survey = self.child.ask("survey_of", self.original)
         except WorkerDied as death:
             raise Undecided(f"reading the original: {death.what}") from None
         asked = self.child.settings.mode
         self.child.large = survey.bytes >= memory.LARGE
-        self._choose(self._mode(survey))
-        if self.child.settings.mode == "window":
+        mode, why = memory.mode_for(self.child.settings, survey.bytes)
+        self.notes += [why] if why else []
+        self._choose(mode)
+        if mode == "window":
             self._by_windows(survey)
             return
         try:
-            self._whole(survey)
+            self._whole(Baseline.of(self._find(survey)))
         except WorkerDied as death:
             if asked != "auto" or not death.out_of_memory:
                 raise
@@ -147,41 +157,17 @@ class _Check:
         self._reference = Reference.find(self.child, self.original, survey)
         return self._reference
 
-    def _whole(self, survey: Survey) -> None:
-        """Both models run whole, one after the other."""
-        reference = self._find(survey)
-        start = time.monotonic()
-        random = reference.random(reference.record())
-        if random:
-            self.notes.append(f"random outputs, compared by shape and type only: {', '.join(random)}")
-        self.notes += reference.notes()
-        self.precision = reference.record_precisely(time.monotonic() - start) or "float64"
-        noise = NoiseMeter(
-            self.child, self.original, survey, random, reference.optimize,
-            open=reference.open, record=reference.record,
-        )  # fmt: skip
+    def _whole(self, baseline: Baseline) -> None:
+        """Both models run whole, one after the other; the original has."""
+        reference = self._reference = baseline.reference
+        self.notes += baseline.notes
+        self.precision = baseline.precision
         for level in (False, True):
-            answers = self._answers(reference, level, random)
+            answers = self._answers(reference, level, baseline.random)
             if answers is not None:
-                self._judge(reference.cases, answers, level, noise)
+                self._judge(reference.cases, answers, level, baseline.noise)
             elif not level:
                 reference.record()  # finding out about the original overwrote it
-
-    def _mode(self, survey: Survey) -> VerifyMode:
-        """Whether to run the models whole, or piece by piece."""
-        asked = self.child.settings.mode
-        if asked != "auto":
-            return asked
-        room, needed = memory.available(), memory.NEEDED * survey.bytes
-        limit = self.child.settings.memory_limit
-        if room is None or (limit is not None and limit < room):
-            room = limit
-        if room is None or needed <= room:
-            return "whole"
-        self.notes.append(
-            f"compared by windows: {needed / 1e9:.1f} GB to run the model whole, of which {room / 1e9:.1f} GB are left"
-        )
-        return "window"
 
     def _by_windows(self, survey: Survey) -> None:
         """Both models run piece by piece, see `windows`."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ncgopt.settings import VerifyMode, VerifySettings
+
 # Weights are mapped, see `mapped.py`, and repacked by kernels once ONNX Runtime optimizes; the rest is for what runs.
 NEEDED = 2
 
@@ -32,3 +34,23 @@ def _read(path: Path) -> str:
         return path.read_text()
     except OSError:
         return ""
+
+
+def mode_for(settings: VerifySettings, size: int) -> tuple[VerifyMode, str]:
+    """Whether to run a model whole, or piece by piece; and why, where that was for us to decide.
+
+    Args:
+        settings: what was asked for, and the memory that there may be.
+        size: bytes of the model.
+    """
+    if settings.mode != "auto":
+        return settings.mode, ""
+    room, needed = available(), NEEDED * size
+    limit = settings.memory_limit
+    if room is None or (limit is not None and limit < room):
+        room = limit
+    if room is None or needed <= room:
+        return "whole", ""
+    return "window", (
+        f"compared by windows: {needed / 1e9:.1f} GB to run the model whole, of which {room / 1e9:.1f} GB are left"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,10 +25,11 @@ class OutOfTime(Exception):  # control flow inside this package
 
 @dataclass
 class Clock:
-    """Time left of a verification."""
+    """Time left of a verification: none once `ends` is set."""
 
     seconds: float
     start: float = field(default_factory=time.monotonic)
+    ends: threading.Event = field(default_factory=threading.Event)
 
     @property
     def elapsed(self) -> float:
@@ -37,7 +39,7 @@ class Clock:
     def left(self) -> float:
         """Seconds left; raises OutOfTime when there are none."""
         left = self.seconds - self.elapsed
-        if left <= 0:
+        if left <= 0 or self.ends.is_set():
             raise OutOfTime
         return left
 
