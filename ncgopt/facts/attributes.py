@@ -57,12 +57,13 @@ def _read(node: ir.Node, name: str, kind: ir.AttributeType) -> object:
     attribute = node.attributes.data.get(name)
     if attribute is not None:
         return attribute.value if attribute.type == kind and not attribute.is_ref() else None
-    schema = schema_of(node)
-    return None if schema is None else _default(schema, name, kind)
+    return None if node.version is None else _default(node.op_type, node.version, node.domain, name, kind)
 
 
-def _default(schema: onnx.defs.OpSchema, name: str, kind: ir.AttributeType) -> object:
-    declared = schema.attributes.get(name)
+@functools.lru_cache(maxsize=16384)
+def _default(op_type: str, version: int, domain: str, name: str, kind: ir.AttributeType) -> object:
+    schema = _schema(op_type, version, domain)
+    declared = None if schema is None else schema.attributes.get(name)
     if declared is None or declared.default_value.type != kind.value:
         return None
     value = onnx.helper.get_attribute_value(declared.default_value)

@@ -60,9 +60,15 @@ def _tensor(value: ir.Value | None) -> ir.TensorProtocol | None:
 
 def _readable(tensor: ir.TensorProtocol | None) -> ir.TensorProtocol | None:
     """The tensor, unless it lies elsewhere, or is made on reading, and is too large for this machine."""
-    if isinstance(tensor, ir.LazyTensor | ir.ExternalTensor) and tensor.size * tensor.dtype.itemsize > _most_bytes():
+    if tensor is not None and _lies_elsewhere(type(tensor)) and tensor.size * tensor.dtype.itemsize > _most_bytes():
         return None
     return tensor
+
+
+@functools.cache
+def _lies_elsewhere(kind: type) -> bool:
+    """Asked for every constant that a rule looks at; `isinstance` takes its time with these classes."""
+    return issubclass(kind, (ir.LazyTensor, ir.ExternalTensor))
 
 
 @functools.cache

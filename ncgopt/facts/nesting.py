@@ -16,8 +16,11 @@ _GRAPH, _GRAPHS = ir.AttributeType.GRAPH, ir.AttributeType.GRAPHS
 
 def subgraphs(node: ir.Node) -> Sequence[ir.Graph]:
     """The graphs that `node` holds as attributes, not those inside them."""
+    attributes = node.attributes.data
+    if not attributes:
+        return ()
     found: list[ir.Graph] = []
-    for attribute in node.attributes.data.values():
+    for attribute in attributes.values():
         kind = attribute.type
         if kind is _GRAPH and not attribute.is_ref():
             found.append(cast(ir.Graph, attribute.value))

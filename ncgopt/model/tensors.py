@@ -17,6 +17,7 @@ from ncgopt.errors import ModelInvalid
 from ncgopt.model import messages
 from ncgopt.model.external import DataFolder
 from ncgopt.model.ondisk import FileTensor, SourceFile
+from ncgopt.model.parsed import ParsedTensor
 from ncgopt.model.wire import Places
 
 DATA_FIELDS = frozenset(
@@ -107,7 +108,7 @@ class TensorReader:
             proto.raw_data = b"".join(self._file(self.places.path).chunks(*place)) if self.places else b""
         _check_size(proto, dtype, where)
         if dtype != ir.DataType.STRING:
-            return ir.TensorProtoTensor(proto)
+            return ParsedTensor(proto)
         strings = np.empty(len(proto.string_data), dtype=object)
         strings[:] = list(proto.string_data)
         tensor = ir.StringTensor(

@@ -71,7 +71,9 @@ class Tape:
 
     def constant(self, array: Array, *, name: str | None = None) -> ir.Value:
         """Record a constant; `name` is a wish, made unique by the engine."""
-        tensor = ir.tensor(np.ascontiguousarray(array).reshape(array.shape))
+        whole = np.ascontiguousarray(array).reshape(array.shape)
+        # `ir.tensor` asks of everything that it could be what it is.
+        tensor = ir.Tensor(whole) if whole.dtype.kind in "biufc" else ir.tensor(whole)
         value = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
         self.constants.append(value)
         return value

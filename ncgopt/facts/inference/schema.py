@@ -17,6 +17,9 @@ _PLAIN = frozenset({ir.AttributeType.INT, ir.AttributeType.FLOAT, ir.AttributeTy
 _LISTS = frozenset({ir.AttributeType.INTS, ir.AttributeType.FLOATS, ir.AttributeType.STRINGS})
 _FAILURES = (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError, KeyError)
 
+# Of all others, the inference of ONNX looks at integers alone: to read every bias would take longer than all the rest.
+_READING_FLOATS = frozenset({"Resize", "Upsample", "Range", "OneHot"})
+
 _Key = tuple[Hashable, ...]
 _MAX_ANSWERS = 50_000
 _answers: dict[_Key, Sequence[ValueType] | None] = {}
@@ -30,15 +33,15 @@ def infer(view: NodeView) -> list[ValueType]:
     """
     node = view.node
     unknown = [UNKNOWN] * len(node.outputs)
-    found = (
+    found = node.domain and (
         contrib_quantized.output_type(node, view.type_of)
         or contrib_matmul.output_type(node, view.type_of)
         or contrib_attention.output_type(node, view.type_of)
     )
-    if found is not None:
+    if found:
         return [found, *unknown[1:]]
     schema = contrib.schema_of(node) or attributes.schema_of(node)
-    if schema is None or any(a.is_ref() for a in node.attributes.values()):
+    if schema is None or any(a.is_ref() for a in node.attributes.data.values()):
         return unknown
     answers = [_once(view, schema, trial) for trial in range(1 + _has_untyped(view))]
     if None in answers:
@@ -46,6 +49,8 @@ def infer(view: NodeView) -> list[ValueType]:
     first, last = answers[0], answers[-1]
     assert first is not None
     assert last is not None
+    if first is last:
+        return list(first)
     return [_common(a, b) for a, b in zip(first, last, strict=True)]
 
 
@@ -143,6 +148,8 @@ def _common(a: ValueType, b: ValueType) -> ValueType:
 def _data(view: NodeView, index: int, known: ValueType) -> Contents | None:
     """What a small input holds, where every element is known: constants, and sizes that are numbers."""
     if known.shape is None or not _is_small(known):
+        return None
+    if view.node.op_type not in _READING_FLOATS and (known.dtype is None or known.dtype.is_floating_point()):
         return None
     array = view.array(index)
     if array is None:

@@ -49,7 +49,7 @@ def inputs_are_enforced(graph: ir.Graph) -> bool:
 
 def is_structured(node: ir.Node) -> bool:
     """Whether facts about the node's outputs come from a graph: a subgraph or a function's body."""
-    return isinstance(mark_of(node, _BODY), ir.Function) or bool(subgraphs(node))
+    return mark_of(node, _BODY) is not None or bool(subgraphs(node))
 
 
 def derive_source(value: ir.Value, ask: Ask) -> None:
@@ -120,7 +120,7 @@ def agreed(a: ValueType, b: ValueType) -> ValueType:
 def types_of_outputs(node: ir.Node, ask: Ask) -> list[ValueType]:
     """Types of the outputs of a node that holds graphs or calls a function."""
     function = mark_of(node, _BODY)
-    if isinstance(function, ir.Function):
+    if function is not None and isinstance(function, ir.Function):
         return _of_call(node, function, ask)
     found: list[ValueType] = []
     if node.op_type == "If" and not node.domain:

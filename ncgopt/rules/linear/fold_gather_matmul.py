@@ -69,14 +69,16 @@ class FoldGatherMatmul(Rule[Match]):
 
     def match(self, node: ir.Node) -> Match | None:
         """Bind a layer and the Gather along the rows of a constant matrix; a bias that follows comes along."""
-        layer = dense(node) if node.op_type != "MatMul" or not bias_follows(node) else None
+        layer = dense(node)
         gather = producer_beside(layer.x, node, "Gather") if layer is not None else None
         if layer is None or gather is None or layer.transposes_x:
             return None
         table = gather.inputs[0]
         if table is None or not facts.is_constant(table) or facts.rank(table) != 2:
             return None
-        return Match(layer, gather, table) if facts.int_attribute(gather, "axis") == 0 else None
+        if facts.int_attribute(gather, "axis") != 0 or (node.op_type == "MatMul" and bias_follows(node)):
+            return None
+        return Match(layer, gather, table)
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """One Gather."""

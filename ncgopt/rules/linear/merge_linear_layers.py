@@ -96,13 +96,13 @@ class MergeLinearLayers(Rule[Match]):
 
     def match(self, node: ir.Node) -> Match | None:
         """Bind both layers; a MatMul whose bias follows waits for its Add."""
-        if node.op_type == "MatMul" and bias_follows(node):
-            return None
         second = dense(node)
         if second is None or second.transposes_x:
             return None
         first = dense_at(second.x, second.product)
-        return Match(first, second) if first is not None else None
+        if first is None or (node.op_type == "MatMul" and bias_follows(node)):
+            return None
+        return Match(first, second)
 
     def build(self, tape: Tape, m: Match) -> Sequence[ir.Value]:
         """One layer: a Gemm if either was one, which only rank 2 can have been."""
