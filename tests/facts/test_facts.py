@@ -164,6 +164,15 @@ def test_contents_that_only_name_an_unknown_size_are_looked_at_again():
     assert elements(shape.outputs[0]) == (2,)
 
 
+@pytest.mark.parametrize("opset", [9, 11])
+def test_axes_from_the_end_count_before_they_were_allowed(opset):
+    values = load(f'<ir_version: 6, opset_import: ["" : {opset}]> '
+                  "g (float[N, 1, 3] x) => (float[N, 3] a, float[N, 1, 3, 1] b) "
+                  "{ a = Squeeze<axes = [-2]>(x)  b = Unsqueeze<axes = [-1]>(x) }")  # fmt: skip
+    assert facts.shape(values["a"]) == ("N", 3)
+    assert facts.shape(values["b"]) == ("N", 1, 3, 1)
+
+
 def test_numbers_that_wrap_are_unknown():
     """The largest int64 is kept, as Slices end with it; no int32 holds it."""
     values = load(HEAD + "g () => (int64[2] y) <int64[2] e = {9223372036854775807, 4}> "

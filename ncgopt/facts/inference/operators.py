@@ -49,6 +49,8 @@ def types_of_outputs(view: NodeView) -> list[ValueType]:
     types = schema.infer(view)
     if view.node.domain:
         return types
+    if reshaping.counts_from_the_end(view):
+        return [ValueType(types[0].dtype, reshaping.from_the_end(view))]
     if view.node.op_type == "SequenceAt":
         return [sequences.sequence_at(view) or types[0]]
     if view.node.op_type == "Split":

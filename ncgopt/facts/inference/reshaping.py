@@ -8,6 +8,9 @@ from ncgopt.facts.symbols import Dim
 from ncgopt.facts.types import Shape
 
 
+_NEGATIVE_AXES_SINCE = 11  # in Squeeze and Unsqueeze
+
+
 def reshape(view: NodeView) -> Shape | None:
     """Reshape: 0 copies, -1 takes what is left.
 
@@ -154,6 +157,32 @@ def split(view: NodeView) -> list[Shape] | None:
     if sizes is None or len(sizes) != count:
         sizes = (None,) * count
     return [(*dims[:axis], _size(size), *dims[axis + 1 :]) for size in sizes]
+
+
+def counts_from_the_end(view: NodeView) -> bool:
+    """Whether a Squeeze or Unsqueeze has negative axes that its operator set does not know.
+
+    ONNX Runtime counts them from the end, and ONNX's inference overlooks them.
+    """
+    if view.node.op_type not in ("Squeeze", "Unsqueeze") or view.version >= _NEGATIVE_AXES_SINCE:
+        return False
+    return any(axis < 0 for axis in view.ints("axes") or ())
+
+
+def from_the_end(view: NodeView) -> Shape | None:
+    """The shape where `counts_from_the_end`."""
+    dims, axes = view.shape(), view.ints("axes") or ()
+    if dims is None:
+        return None
+    grows = view.node.op_type == "Unsqueeze"
+    rank = len(dims) + len(axes) if grows else len(dims)
+    places = {axis % rank for axis in axes}
+    if len(places) != len(axes) or not all(-rank <= axis < rank for axis in axes):
+        return None
+    if not grows:
+        return tuple(dim for place, dim in enumerate(dims) if place not in places)
+    rest = iter(dims)
+    return tuple(1 if place in places else next(rest) for place in range(rank))
 
 
 def unsqueeze(view: NodeView) -> Shape | None:

@@ -8,7 +8,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.rewrite import Claim, Requires, Rule, Tape
-from ncgopt.rules.quantized._parameters import are_along
+from ncgopt.rules.quantized._parameters import Parameters, are_along
 from ncgopt.rules.quantized._products import PRODUCT_TYPES, SINGLE_SIDES, UNSIGNED, bias_fits
 from ncgopt.rules.quantized._sites import FLOAT_SCALES, SOLE_USER, Site, site
 from ncgopt.settings import Target
@@ -36,6 +36,11 @@ class FuseQgemm(Rule[Site]):
             lambda m: are_along(m.inputs[1].by, m.inputs[1].q, 0 if facts.int_attribute(m.node, "transB") else 1),
         ),
         Requires[Site](
+            "scale-like-zero-point",
+            "the kernel takes both as scalars, or both as vectors",
+            lambda m: _are_alike(m.inputs[1].by),
+        ),
+        Requires[Site](
             "bias-scale",
             "the kernel adds the bias to the sum of products as it is",
             lambda m: bias_fits(m, facts.float_attribute(m.node, "alpha") or 0.0),
@@ -59,3 +64,10 @@ class FuseQgemm(Rule[Site]):
         inputs = [*a.triple(tape), *b.triple(tape), bias, *m.out.pair(tape)]
         attributes = {name: x.value for name, x in m.node.attributes.items() if name != "beta"}
         return [tape.op("QGemm", inputs, attributes, domain="com.microsoft")]
+
+
+def _are_alike(by: Parameters) -> bool:
+    if by.is_scalar or by.zero_point is None:
+        return True
+    shape = facts.static(by.scale)
+    return shape is not None and shape == facts.static(by.zero_point)
