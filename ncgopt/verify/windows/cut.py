@@ -114,7 +114,7 @@ class Cutter:
     def window(self, targets: Iterable[str], stops: Collection[str]) -> Window:
         """The window of such targets, back to the nearest `stops` (names of anchors and inputs)."""
         names = tuple(targets)
-        result = _cone(self.result, names, lambda value: (value.name or "") in stops)
+        result = cone(self.result, names, lambda value: (value.name or "") in stops)
         given = 0
         fed: set[int] = set()
         for name in result.inputs:
@@ -129,7 +129,7 @@ class Cutter:
             # An anchor that depends on what the window is given has to be computed of that, or the two contradict.
             return (value.name or "") in stops and not self.original.depends_on(value) & given
 
-        original = _cone(self.original, names, stop)
+        original = cone(self.original, names, stop)
         names_of: dict[int, str] = {}
         aliases: dict[str, str] = {}
         for name in dict.fromkeys((*result.inputs, *original.inputs)):
@@ -185,7 +185,7 @@ class Cutter:
         )
 
 
-def _cone(side: Side, targets: tuple[str, ...], stop: Callable[[ir.Value], bool]) -> Piece:
+def cone(side: Side, targets: tuple[str, ...], stop: Callable[[ir.Value], bool]) -> Piece:
     """What computes the targets, back to values for which `stop` holds."""
     nodes: dict[ir.Node, None] = {}
     pending = [node for name in targets if (node := side.producer(side.values[name])) is not None]
