@@ -13,18 +13,25 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.facts.constants import Array, look
+from ncgopt.passes._exact import computed
 
 Known = dict[ir.Value, Array]
 
 
 def moved(nodes: Iterable[ir.Node]) -> Known:
-    """The results of those of `nodes` (in order) that only move elements of constants or of each other's results."""
+    """The results of those of `nodes` (in order) that only move elements of constants or of each other's results.
+
+    Along with them goes what is computed from those in one way only (`_exact`).
+    """
     known: Known = {}
     for node in nodes:
-        move = _MOVES.get(node.op_type) if not node.domain else None
-        if move is None or len(node.outputs) != 1:
+        if node.domain or len(node.outputs) != 1:
             continue
-        found = move(node, known)
+        move = _MOVES.get(node.op_type)
+        if move is not None:
+            found = move(node, known)
+        else:
+            found = computed(node, [_input(node, index, known) for index in range(len(node.inputs))])
         if found is not None:
             known[node.outputs[0]] = found
     return known

@@ -15,6 +15,7 @@ from ncgopt.facts.marks import take_notes
 from ncgopt.facts.nesting import graphs_within
 from ncgopt.passes._growth import freed_bytes, stored_bytes
 from ncgopt.passes._moves import moved
+from ncgopt.passes._regions import Region, bytes_of, closed, components, leading_to
 from ncgopt.passes.base import Pass
 from ncgopt.rewrite.removal import remove_dead, remove_node
 from ncgopt.rewrite.rule import Claim
@@ -22,7 +23,8 @@ from ncgopt.rewrite.session import Session, all_graphs, where
 from ncgopt.runtime import WorkerDied
 from ncgopt.runtime.evaluate import CannotEvaluate
 
-Region = list[ir.Node]
+_SMALL = 1 << 23
+"""Bytes of a result that is made on the way to a smaller one, in this process."""
 
 
 @dataclass(frozen=True)
@@ -62,8 +64,8 @@ class FoldConstants(Pass):
     def _graph(self, model: ir.Model, graph: ir.Graph, session: Session, refused: set[ir.Node]) -> int:
         count = 0
         foldable = foldable_nodes(graph, max_elements=self.max_elements)
-        nodes = _closed([n for n in foldable if n not in refused and not session.avoided.covers(self.name, where(n))])
-        regions = _components(nodes)
+        nodes = closed([n for n in foldable if n not in refused and not session.avoided.covers(self.name, where(n))])
+        regions = components(nodes)
         # What is larger than all that folding could free is never stored: not even its contents are fetched.
         affordable = freed_bytes(set(nodes)) + self.max_growth
         values = _evaluate(model, graph, regions, session, affordable)
@@ -93,46 +95,18 @@ class FoldConstants(Pass):
         return chosen
 
 
-def _closed(nodes: Region) -> Region:
-    """Only nodes all of whose producers are constants or in the list."""
-    inside: set[ir.Node] = set()
-    for node in nodes:
-        producers = [v.producer() for v in node.inputs if v is not None and not facts.is_constant(v)]
-        if all(p in inside for p in producers):
-            inside.add(node)
-    return [n for n in nodes if n in inside]
-
-
-def _components(nodes: Region) -> list[Region]:
-    """Connected parts, so that one that must not be folded does not hold back another."""
-    parent = {n: n for n in nodes}
-
-    def root(n: ir.Node) -> ir.Node:
-        while parent[n] is not n:
-            parent[n] = n = parent[parent[n]]
-        return n
-
-    for node in nodes:
-        for value in node.inputs:
-            producer = value.producer() if value is not None else None
-            if producer is not None and producer in parent:
-                parent[root(node)] = root(producer)
-    parts: dict[ir.Node, Region] = {}
-    for node in nodes:
-        parts.setdefault(root(node), []).append(node)
-    return list(parts.values())
-
-
 def _evaluate(
     model: ir.Model, graph: ir.Graph, regions: list[Region], session: Session, affordable: int
 ) -> dict[ir.Value, Array]:
     """What all regions compute, in one session; where that fails, region by region, then node by node."""
-    known = moved(n for region in regions for n in region if _bytes(n.outputs[0]) <= affordable)
-    rest = [n for region in regions for n in region if n.outputs[0] not in known]
+    nodes = leading_to([n for region in regions for n in region], affordable)
+    held = moved(n for n in nodes if bytes_of(n.outputs[0]) <= max(affordable, _SMALL))
+    known = {value: array for value, array in held.items() if bytes_of(value) <= affordable}
+    rest = leading_to([n for n in nodes if n.outputs[0] not in held], affordable)
     if not rest:
         return known
     try:
-        return known | _run(model, graph, rest, known, session, affordable)
+        return known | _run(model, graph, rest, held, session, affordable)
     except (CannotEvaluate, WorkerDied):
         if len(regions) == 1:
             return _evaluate_singly(model, graph, regions[0], session, affordable)
@@ -184,7 +158,7 @@ def _run(
                 array = known[value] if value in known else facts.constant(value)
                 assert array is not None
                 proto.graph.initializer.append(_tensor_proto(array, name_of(value), facts.dtype(value)))
-    wanted = [v for n in region for v in n.outputs if v.name and _bytes(v) <= affordable]
+    wanted = [v for n in region for v in n.outputs if v.name and bytes_of(v) <= affordable]
     if not wanted:
         return {}
     for value in wanted:
@@ -193,12 +167,6 @@ def _run(
             declared.type.tensor_type.elem_type = dtype.value
     results: list[object] = session.compute("ncgopt.runtime.evaluate:evaluate", proto.SerializeToString(), {})
     return {v: r for v, r in zip(wanted, results, strict=True) if isinstance(r, np.ndarray)}
-
-
-def _bytes(value: ir.Value) -> int:
-    """Bytes of a value whose size is known; 0 otherwise."""
-    size, dtype = facts.known_size(value), facts.dtype(value)
-    return 0 if size is None or dtype is None or dtype == ir.DataType.STRING else (size * dtype.bitwidth + 7) // 8
 
 
 def _opsets(model: ir.Model, graph: ir.Graph) -> dict[str, int]:
@@ -251,7 +219,7 @@ def _consistent(region: Region, values: dict[ir.Value, Array]) -> Region:
     chosen = region
     while True:
         inside = set(chosen)
-        kept = [n for n in _closed(chosen) if _storable(n, values, chosen)]
+        kept = [n for n in closed(chosen) if _storable(n, values, chosen)]
         if len(kept) == len(inside):
             return kept
         chosen = kept
