@@ -7,7 +7,6 @@ from ncgopt.facts.inference.view import NodeView
 from ncgopt.facts.symbols import Dim
 from ncgopt.facts.types import Shape
 
-
 _NEGATIVE_AXES_SINCE = 11  # in Squeeze and Unsqueeze
 
 
