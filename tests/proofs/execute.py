@@ -28,7 +28,6 @@ MOVES: Mapping[str, Sequence[int] | None] = {
     "SplitToSequence": (0,), "Squeeze": (0,), "Tile": (0,), "Transpose": (0,), "Trilu": (0,), "Unsqueeze": (0,), "Upsample": (0,),
 }  # fmt: skip
 _ROUNDS = 16
-ZERO_AXIS = Tensor(TensorProto.INT64, np.zeros(1, np.int64))
 _MAKERS = ("ConstantOfShape", "NonZero", "Range")  # what they make depends on all that goes in
 _MEASURES = ("Shape", "Size")
 _REFERENCE_ERRORS = (
@@ -131,8 +130,10 @@ class Executor:
             kept.append(rest)
         if (go and most > _ROUNDS) or (not kept and len(node.output) > len(states)):
             raise CannotExecute("a Loop of many rounds, or of none with something to keep")
-        stacked = [self.call("Concat", *(self.call("Unsqueeze", part, ZERO_AXIS) for part in parts), axis=0)
-                   for parts in zip(*kept, strict=True)]  # fmt: skip
+        stacked = [
+            self.call("Concat", *(Tensor(part.elem, part.data[np.newaxis]) for part in parts), axis=0)
+            for parts in zip(*kept, strict=True)
+        ]
         return [*states, *stacked]
 
     def function(self, function: onnx.FunctionProto, inputs: list[Value], node: onnx.NodeProto) -> list[Value]:

@@ -209,7 +209,7 @@ def _relu(r: Reals, term: Term, args) -> Rational:
 
 @_means("Max", "ReduceMax", "MaxPool", "GlobalMaxPool")
 def _max(r: Reals, term: Term, args) -> Rational:
-    return r.maximum(*args)
+    return r.maximum(*(a for a, of in zip(args, term.args, strict=True) if not _is_last(r, of, below=True)))
 
 
 @_means("Min", "ReduceMin")
@@ -234,11 +234,11 @@ def _clip(r: Reals, term: Term, args) -> Rational:
     return r.minimum(x, bounds["max"]) if "max" in bounds else x
 
 
-def _is_last(r: Reals, bound: Term) -> bool:
-    """Whether no number lies beyond."""
-    if bound.op != "constant" or not _is_float(bound.elem):
+def _is_last(r: Reals, bound: Term, below: bool = False) -> bool:
+    """Whether no number lies beyond: it is the last float, or next to it."""
+    if bound.op != "constant" or not _is_float(bound.elem) or (below and bound.value > 0):
         return False
-    last = abs(bound.value) in (np.inf, ml_dtypes.finfo(bound.value.dtype).max)
+    last = abs(float(bound.value)) > float(ml_dtypes.finfo(bound.value.dtype).max) * (1 - 2.0**-20)
     if last:
         r.laws.add("no number lies beyond the last float")
     return last
@@ -290,6 +290,9 @@ def _order(r: Reals, term: Term, args) -> Rational:
 
 @_means("Equal")
 def _equal(r: Reals, term: Term, args) -> Rational:
+    if any(r.is_infinite(a) for a in args):
+        r.laws.add("what is compared with infinity is finite")
+        return number(0)
     return r.atom("equal", *sorted(args, key=lambda a: a.sample))
 
 

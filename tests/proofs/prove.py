@@ -102,6 +102,22 @@ class Judge:
         """
         if a is b:
             return
+        try:
+            self._as_a_whole(a, b)
+        except CannotSay:
+            if (a.op, a.attributes, len(a.args)) != (b.op, b.attributes, len(b.args)) or not a.args:
+                raise
+            self._by_parts(a, b)
+
+    def _by_parts(self, a: Term, b: Term) -> None:
+        """The same function of the same arguments."""
+        for x, y in zip(a.args, b.args, strict=True):
+            try:
+                self.compare(x, y)
+            except Refuted as error:
+                raise CannotSay(f"{a!r} and {b!r}: {error}") from error
+
+    def _as_a_whole(self, a: Term, b: Term) -> None:
         small, whole = generalized(a, b, self.arena), numbered(a, b, self.arena)
         if small in self._answered:
             return
@@ -109,11 +125,16 @@ class Judge:
         if not self._exact and (self._by_normal_form(*small) or self._by_normal_form(*whole)):
             return self._note(REALS, small)
         if self._exact or integer:
-            self._by_bits(a, b, small, whole)
-            return self._note(BITS, small)
+            try:
+                self._by_bits(a, b, small, whole)
+                return self._note(BITS, small)
+            except CannotSay:
+                if self._exact:
+                    raise
         if self._by_pieces(*small) or self._by_pieces(*whole):
             return self._note(REALS, small)
-        self._refute(a, b)
+        if not integer:
+            self._refute(a, b)
         raise CannotSay(f"{a!r} and {b!r}")
 
     def _note(self, kind: str, question: tuple[Term, Term]) -> None:

@@ -62,6 +62,15 @@ class Polynomial:
         """Times a number."""
         return self if factor == 1 else Polynomial({m: c * factor for m, c in self.terms.items()} if factor else {})
 
+    def with_bit(self, atom: int, bit: int) -> Polynomial:
+        """What it is where the atom is 0, or 1."""
+        made = ZERO
+        for monomial, c in self.terms.items():
+            rest = tuple((a, e) for a, e in monomial if a != atom)
+            if bit or len(rest) == len(monomial):
+                made = made + Polynomial({rest: c})
+        return made
+
     @property
     def number(self) -> Fraction | None:
         """The number that it is, if it is one."""

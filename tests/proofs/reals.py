@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 import numpy as np
+from onnx import TensorProto
 
 from proofs.rationals import Polynomial, Rational, number, parts, variable
 from proofs.terms import Term
 
 EXP = "exp(a + b) = exp(a) exp(b)"
 LOG = "log(a b) = log(a) + log(b) for positive a and b, log(exp(a)) = a"
-ROOT = "sqrt(a)² = a"
+NOTHING = "what is masked by the lowest number, or minus infinity, weighs nothing"
+_LOW = 10_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,9 +115,17 @@ class Reals:
 
     def exp(self, x: Rational) -> Rational:
         """The exponential: of each summand on its own, so that a sum becomes a product."""
+        for index in {a for monomial in x.above.terms for a, _ in monomial}:
+            if self._is_bit(index):
+                at = [Rational.of(*(p.with_bit(index, bit) for p in (x.above, x.below))) for bit in (0, 1)]
+                unset, set_ = self.exp(at[0]), self.exp(at[1])
+                return unset + variable(index) * (set_ - unset)
+        if self._weighs_nothing(x):
+            self.laws.add(NOTHING)
+            return number(0)
         made = number(1)
         for c, part in parts(x):
-            if part.number is not None:
+            if part.number is not None and abs(c) < _LOW:
                 made = made * number(Fraction(math.exp(c)))
                 continue
             one = self.atom("exp", part * number(abs(c)))
@@ -123,6 +133,23 @@ class Reals:
         if len(x.above.terms) > 1 or any(c < 0 for c in x.above.terms.values()):
             self.laws.add(EXP)
         return made
+
+    def _is_bit(self, index: int) -> bool:
+        term = self.atoms[index].term
+        return term is not None and term.elem == TensorProto.BOOL
+
+    def _weighs_nothing(self, x: Rational) -> bool:
+        """Whether a summand is as low as masks are, and no other could be as large."""
+        low = [c for c, part in parts(x) if abs(c) >= _LOW or self.is_infinite(part)]
+        fixed = [
+            c for c, part in parts(x) if c < 0 and ((part.number is not None and c <= -_LOW) or self.is_infinite(part))
+        ]
+        return bool(fixed) and len(low) == len(fixed)
+
+    def is_infinite(self, part: Rational) -> bool:
+        """Whether it is infinity, of either sign."""
+        atoms = [self.atoms[index].function for monomial in part.above.terms for index, _ in monomial]
+        return atoms == ["infinity"]
 
     def log(self, x: Rational) -> Rational:
         """The logarithm: of factors, where they can be seen."""
