@@ -33,9 +33,12 @@ from ncgopt.errors import NcgoptError
 from ncgopt.measure.blocks import Effort, measure
 from ncgopt.measure.latency import inputs_of, latency_of
 from ncgopt.measure.ratio import ratio_of
+from ncgopt.runtime import Worker
 from ncgopt.settings import VerifySettings
 
 SLOWER = 0.98  # a ratio below it is marked
+GAIN = 1.03  # models that gain less are explained
+SHOWN = 5  # operators per model
 NCGOPT = "from ncgopt_cli.main import run; run()"
 
 
@@ -66,6 +69,10 @@ def main() -> int:
             print(line(entry, threads, known[key]), flush=True)
     found = [(e, t, known[f"{e['name']}/{t}"]) for e in entries for t in options.threads if f"{e['name']}/{t}" in known]
     print("\n".join(summary(found, options)))
+    if options.explain:
+        for entry, threads, one in found:
+            if one.get("ratio", 2.0) < GAIN and threads == options.threads[0] and time.monotonic() < end:
+                print(explained(entry, threads, options), flush=True)
     if left_out:
         print(f"{left_out} measurements were left out after {options.minutes} minutes; run again to go on")
     return any(one.get("ratio", 1.0) < SLOWER and one["verdict"] == "slower" for _, _, one in found if "ratio" in one)
@@ -86,6 +93,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--ncgopt", default="--target onnxruntime --no-verify", help="options of `ncgopt optimize`")
     parser.add_argument("--prepare", action="store_true", help="optimize only")
+    parser.add_argument("--explain", action="store_true", help="say where the time goes of what gains less than 3 %%")
     parser.add_argument("--again", action="store_true", help="forget optimized models and results")
     return parser.parse_args()
 
@@ -161,6 +169,35 @@ def compare(entry: dict[str, Any], threads: int, options: argparse.Namespace) ->
             "after": after.p50,
         }
     return {"error": problem}
+
+
+def explained(entry: dict[str, Any], threads: int, options: argparse.Namespace) -> str:
+    """Where the time of an optimized model goes: share of each operator, and its FLOP/s beside the machine's."""
+    path = result_of(entry, options).resolve()
+    for feeds in [*((one,) for one in entry["input_npz"]), ()]:
+        settings = VerifySettings(feeds=feeds)
+        try:
+            survey, case = inputs_of(entry["file"], settings)
+            with Worker() as worker:
+                kernels = worker.call("ncgopt.measure.remote:trace", path, survey, case, settings, threads, 5)
+                machine = worker.call("ncgopt.measure.remote:peak_flops", threads)
+        except NcgoptError:
+            continue
+        return f"{entry['name']}, at {machine / 1e9:.0f} GFLOP/s in MatMul: " + "; ".join(shares(kernels))
+    return f"{entry['name']}: could not be profiled"
+
+
+def shares(kernels: Sequence[Any]) -> Iterator[str]:
+    """The operators that take most of the time."""
+    total = sum(kernel.seconds for kernel in kernels)
+    operators: dict[str, list[Any]] = {}
+    for kernel in kernels:
+        operators.setdefault(kernel.operator, []).append(kernel)
+    ordered = sorted(operators.items(), key=lambda item: -sum(kernel.seconds for kernel in item[1]))
+    for name, some in ordered[:SHOWN]:
+        seconds, flops = sum(kernel.seconds for kernel in some), sum(kernel.flops or 0 for kernel in some)
+        rate = f" at {flops / seconds / 1e9:.0f} GFLOP/s" if flops > 1e6 else ""
+        yield f"{len(some)} {name} {100 * seconds / total:.0f} %{rate}"
 
 
 def line(entry: dict[str, Any], threads: int, one: dict[str, Any]) -> str:

@@ -217,7 +217,7 @@ class _Work:
         if left <= 0:
             return None
         before, after = (self._runner(piece) for piece in (window.original, window.result))
-        ratio = race(before, after, min(_SECONDS, left))
+        ratio = race(before, after, min(_SECONDS, left), self.request.threads)
         if ratio.high - ratio.low < _SURE * ratio.value:
             memo.note(key, ratio)
         return ratio, False

@@ -36,7 +36,7 @@ def race_windows(
     }
     feeds = {name: _data(shape, kinds[name]) for name, shape in shapes.items()}
     given = [{port.name: feeds[port.name] for port in session.inputs} for session in sessions]
-    return race(lambda: sessions[0].run(given[0]), lambda: sessions[1].run(given[1]), _SECONDS)
+    return race(lambda: sessions[0].run(given[0]), lambda: sessions[1].run(given[1]), _SECONDS, threads)
 
 
 def _data(shape: tuple[int, ...], kind: np.dtype[np.generic]) -> Value:
