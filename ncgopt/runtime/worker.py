@@ -32,6 +32,7 @@ PICKLE_PROTOCOL = 5
 # takes a tenth of the time.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 _PR_SET_PDEATHSIG = 1
+_ONE_THREAD = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")  # read when numpy is imported
 
 
 class RemoteError(RuntimeError):
@@ -48,6 +49,8 @@ def main(ahead: str, memory: str) -> None:
     """
     requests, replies = _private_pipe()
     _end_with_parent()
+    for library in _ONE_THREAD:  # as for ONNX Runtime; threads that wait for each other cost more than they save
+        os.environ.setdefault(library, "1")
     if int(memory):
         restrict(int(memory))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides

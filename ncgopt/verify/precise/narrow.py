@@ -69,12 +69,13 @@ KERNELS: Mapping[str, Kernel] = {"MatMul": matmul, "Gemm": gemm, "Gather": gathe
 
 def _product(a: Array, b: Array) -> Array:
     """The product in float64, over blocks of rows of B, each of which is read once."""
-    a = _widened(a)
+    shape = (*a.shape[:-1], b.shape[1])
+    a = _widened(a).reshape(-1, a.shape[-1])  # numpy multiplies two matrices by BLAS, and more only where it likes to
     rows = max(1, _BLOCK // max(1, b.shape[1]))
-    total = np.zeros((*a.shape[:-1], b.shape[1]))
+    total = np.zeros((a.shape[0], b.shape[1]))
     for start in range(0, b.shape[0], rows):
-        total += a[..., start : start + rows] @ _widened(b[start : start + rows])
-    return total
+        total += np.ascontiguousarray(a[:, start : start + rows]) @ _widened(b[start : start + rows])
+    return total.reshape(shape)
 
 
 def _widened(array: Array) -> Array:
