@@ -92,12 +92,16 @@ def _layers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
 @click.option("--measure-seconds", type=float, metavar="N", help="Time for measuring latency; 0: do not (2).")
 @click.option("--seed", type=int, help="Seed of random data (0).")
 @click.option("--config", type=options.PATH, metavar="FILE", help="Settings file; else the nearest ncgopt.toml.")
+@click.option("--analyze", is_flag=True, help="Only show what pruning each layer or group alone would cost.")
+@click.option("--plot", type=options.PATH, metavar="FILE.svg", help="With --analyze: draw it.")
 @click.option("--dry-run", is_flag=True, help="Do everything but write.")
 @click.option("--report", type=options.PATH, metavar="FILE.json", help="Write a report, on failure of the gate too.")
 @options.volume
 def command(
     model: Path,
     output: Path | None,
+    analyze: bool,
+    plot: Path | None,
     dry_run: bool,
     report: Path | None,
     config: Path | None,
@@ -112,9 +116,14 @@ def command(
     """
     # Many small factorizations: one thread each, side by side, is many times faster than all threads on one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    if plot is not None and (not analyze or plot.suffix.lower() != ".svg"):
+        raise click.UsageError("--plot goes with --analyze, and writes .svg")
+    settings = _settings(config, given)
+    if analyze:
+        _analyze(model, settings, plot, report, verbose=verbose, quiet=quiet)
+        return
     from ncgopt.prune.run import prune
 
-    settings = _settings(config, given)
     try:
         with render.progress(verbose=verbose, quiet=quiet) as say:
             done = prune(model, settings, output=output, dry_run=dry_run, progress=say)
@@ -128,6 +137,29 @@ def command(
     _write(report, done)
     if not quiet:
         _show(render.screen(), done)
+
+
+def _analyze(
+    model: Path, settings: PruneSettings, plot: Path | None, report: Path | None, *, verbose: bool, quiet: bool
+) -> None:
+    from ncgopt.prune.analyze import analyze
+    from ncgopt.prune.plot import svg
+
+    with render.progress(verbose=verbose, quiet=quiet) as say:
+        found = analyze(model, settings, progress=say)
+    if report is not None:
+        _write_text(
+            report, to_json({"schema_version": SCHEMA_VERSION, "model": str(model), "sensitivity": found}) + "\n"
+        )
+    if plot is not None:
+        _write_text(plot, svg(found, f"{model}: {settings.method}, {'channels' if settings.structured else 'weights'}"))
+    if quiet:
+        return
+    headers = ("pruned alone", "size", *(f"{point.share:.0%}" for point in found[0].points))
+    rows = [(one.name, str(one.weight), *(f"{point.error:.2e}" for point in one.points)) for one in found]
+    screen = render.screen()
+    screen.table(headers, rows)
+    screen.line("error of the output relative to its variance, by share pruned")
 
 
 def _settings(config: Path | None, given: dict[str, Any]) -> PruneSettings:
@@ -145,10 +177,13 @@ def _settings(config: Path | None, given: dict[str, Any]) -> PruneSettings:
 
 
 def _write(path: Path | None, report: PruneReport) -> None:
-    if path is None:
-        return
+    if path is not None:
+        _write_text(path, to_json({"schema_version": SCHEMA_VERSION, **vars(report)}) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
     try:
-        path.write_text(to_json({"schema_version": SCHEMA_VERSION, **vars(report)}) + "\n", encoding="utf-8")
+        path.write_text(text, encoding="utf-8")
     except OSError as error:
         raise CannotWrite(f"{path}: {error.strerror}") from error
 

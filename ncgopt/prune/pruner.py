@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import glob
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -81,6 +82,7 @@ class Pruner:
         self.binding = accounting.binding_of(self.survey, self.first.feeds)
         self.base = self.optimized(source, "base.onnx")
         self._serial = 0
+        self._known: dict[str | None, moments.Moments] = {}
 
     def _data(self, source: str | None) -> Data:
         settings = self.settings
@@ -100,14 +102,17 @@ class Pruner:
         optimize(model, Settings(keep=self.settings.keep), output=output, worker=self.worker)
         return output
 
-    def pruned(self, settings: PruneSettings, own: Mapping[str, float] | None = None) -> Pruned:
+    def pruned(self, settings: PruneSettings, own: Mapping[str, float] | None = None, *, check: bool = True) -> Pruned:
         """A copy of the base model, pruned.
 
         Args:
             settings: what to do, in place of those that this was made with.
             own: shares of layers or groups, by name.
+            check: whether to run the check of a cut; trials that are only measured do without.
         """
-        return self._structured(settings, own or {}) if settings.structured else self._single(settings, own or {})
+        if settings.structured:
+            return self._structured(settings, own or {}, check=check)
+        return self._single(settings, own or {})
 
     def quality(self, candidates: Sequence[Path]) -> list[quality.Quality]:
         """Of each candidate, against the model as given."""
@@ -139,28 +144,38 @@ class Pruner:
         self.say("calibrating")
         return moments.collect(model, layers, self.data, self.survey, self.worker, self.folder)
 
+    def _calibrate_base(self, model: ir.Model, layers: Sequence[Layer]) -> dict[int, moments.Moments]:
+        """The same for a model whose weights are those of the base; kept, since every trial begins there."""
+        missing = [layer for layer in layers if layer.weight.name not in self._known and layer.observable]
+        for key, found in (self.calibrate(model, missing) if missing else {}).items():
+            self._known[missing[key].weight.name] = found
+        return {key: self._known[one.weight.name] for key, one in enumerate(layers) if one.weight.name in self._known}
+
     def _single(self, settings: PruneSettings, own: Mapping[str, float]) -> Pruned:
         model = self.load(self.base)
-        settings = dataclasses.replace(settings, layers={**own, **settings.layers})
+        exactly = {glob.escape(name): share for name, share in own.items()}
+        settings = dataclasses.replace(settings, layers={**exactly, **settings.layers})
         plan = single.plan(find_layers(model, settings), settings)
 
-        def calibrate(layers: Sequence[Layer]) -> Mapping[int, moments.Moments]:
-            return self.calibrate(model, layers)
+        def calibrate(layers: Sequence[Layer], step: int) -> Mapping[int, moments.Moments]:
+            return self._calibrate_base(model, layers) if step == 1 else self.calibrate(model, layers)
 
         self.say("pruning")
         notes = single.prune(plan, settings, calibrate if settings.needs_data else None)
         asked = {layer.weight.name or "": share for layer, share in zip(plan.layers, plan.shares, strict=True)}
         return Pruned(self.save(model), asked, (), plan.left, tuple(notes))
 
-    def _structured(self, settings: PruneSettings, own: Mapping[str, float]) -> Pruned:
+    def _structured(self, settings: PruneSettings, own: Mapping[str, float], *, check: bool) -> Pruned:
         path, before, outcome, left = self.base, dict[str, int](), tuple[GroupOutcome, ...](), tuple[str, ...]()
         for step in range(1, settings.steps + 1) if settings.schedule == "polynomial" else (settings.steps,):
             model = self.load(path)
-            calibrate = self.calibrate if settings.needs_data else None
+            on = self._calibrate_base if path == self.base else self.calibrate
+            calibrate = on if settings.needs_data else None
             self.say("pruning")
             at = structured.AtStep(step, settings, own, before)
             choice, found = structured.choose(model, at, calibrate)
-            self._check_cut(path, settings, choice.gone)
+            if check:
+                self._check_cut(path, settings, choice.gone)
             structured.apply(model, choice, found, settings)
             outcome = structured.outcomes(choice)
             before = before or {group.name: group.before for group in outcome}

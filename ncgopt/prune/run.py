@@ -13,12 +13,15 @@ from ncgopt import facts
 from ncgopt import model as models
 from ncgopt.errors import CannotWrite, GateNotMet, Usage
 from ncgopt.prune import accounting, quality
+from ncgopt.prune.allocation import for_total
 from ncgopt.prune.layers import find_layers
 from ncgopt.prune.pattern import Pattern
 from ncgopt.prune.pruner import Pruner
 from ncgopt.prune.report import LayerOutcome, PruneReport, TradeOff
+from ncgopt.prune.sensitivity import sweep
 from ncgopt.prune.settings import PruneSettings
 from ncgopt.prune.sparse import store_sparse
+from ncgopt.prune.target import Search
 from ncgopt.runtime.process import Worker
 
 Progress = Callable[[str], None]
@@ -83,7 +86,7 @@ def _prune(pruner: Pruner, settings: PruneSettings) -> PruneReport:
     report.data = {"source": settings.data or "synthetic", "samples": pruner.samples}
     if settings.synthetic:
         report.notes.append("calibrated on random data: the quality shown is not that on yours")
-    pruned = pruner.pruned(settings)
+    pruned = pruner.pruned(settings, _own_shares(pruner, settings))
     final = pruner.optimized(pruned.path, "final.onnx")
     report.groups, report.left = list(pruned.groups), list(pruned.left)
     report.notes += pruned.notes
@@ -105,6 +108,15 @@ def _prune(pruner: Pruner, settings: PruneSettings) -> PruneReport:
         report.latency = pruner.latency(final, settings.measure_seconds)
         _say_what_zeros_buy(report, settings)
     return report
+
+
+def _own_shares(pruner: Pruner, settings: PruneSettings) -> Mapping[str, float]:
+    """Shares by layer or group where they are to be found out; none where one holds for all."""
+    has_target = settings.target_size is not None or settings.target_latency is not None
+    if not has_target and settings.allocation == "uniform":
+        return {}
+    curves = sweep(pruner, settings)
+    return Search(pruner, settings, curves).run() if has_target else for_total(curves, settings.sparsity)
 
 
 def _layers(path: Path, asked: Mapping[str, float]) -> list[LayerOutcome]:

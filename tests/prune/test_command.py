@@ -121,6 +121,35 @@ def test_random_data_only_with_a_warning(prune):
     assert "calibrated on random data" in out
 
 
+def test_analysis_writes_a_table_a_plot_and_no_model(prune, tmp_path):
+    code, out, err = prune("--analyze", "--structured", "--plot", "s.svg", "--report", "s.json", "--samples", 32)
+    assert code == 0, err
+    assert "Gemm_0" in out
+    found = json.loads((tmp_path / "s.json").read_text())["sensitivity"]
+    assert [one["weight"] for one in found] == [32, 24]
+    errors = [point["error"] for point in found[0]["points"]]
+    assert errors == sorted(errors)
+    assert (tmp_path / "s.svg").read_text().count("<polyline") == 2
+    assert not list(tmp_path.glob("*.pruned.onnx"))
+
+
+def test_size_that_was_asked_for(prune, tmp_path):
+    code, _, err = prune("--structured", "--target-size", "60%", "--align", 1, "--samples", 32)
+    assert code == 0, err
+    sizes = [(tmp_path / name).stat().st_size for name in ("model.pruned.onnx", "model.onnx")]
+    assert abs(sizes[0] / sizes[1] - 0.6) < 0.03
+
+
+def test_allocation_by_sensitivity(prune):
+    code, out, err = prune("--allocation", "auto", "--samples", 32, "--no-optimize")
+    assert code == 0, err
+    found = [array for array in weights("model.pruned.onnx").values() if array.ndim == 2]
+    shares = [float((array == 0).mean()) for array in found]
+    assert max(shares) - min(shares) > 0.02
+    assert abs(sum((a == 0).sum() for a in found) / sum(a.size for a in found) - 0.5) < 0.02
+    assert "sparsity" in out
+
+
 def test_sparse_storage(prune):
     code, out, err = prune("--sparsity", 0.9, "--sparse-storage", "--no-optimize")
     assert code == 0, err

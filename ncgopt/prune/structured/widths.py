@@ -23,10 +23,9 @@ def units_to_keep(groups: Sequence[Group], shares: Sequence[float], align: int) 
         asked += wanted
         if count <= step or share <= 0:
             found.append(count)
-            removed += 0.0
             asked -= wanted
             continue
-        exact = count * (1 - share) / step
+        exact = round(count * (1 - share) / step, 6)  # shares that come from whole units are whole units again
         options = {max(1, math.floor(exact)) * step, max(1, math.ceil(exact)) * step}
         options = {min(option, count) for option in options}
         keep = min(options, key=lambda k: (abs(removed + (count - k) * group.unit - asked), k))

@@ -17,7 +17,7 @@ from ncgopt.prune.settings import Method, PruneSettings, is_called
 from ncgopt.prune.unstructured import exact, obs
 
 Array: TypeAlias = npt.NDArray[Any]
-Calibrate: TypeAlias = Callable[[Sequence[Layer]], Mapping[int, Moments]]
+Calibrate: TypeAlias = Callable[[Sequence[Layer], int], Mapping[int, Moments]]
 
 
 @dataclass(frozen=True)
@@ -84,13 +84,13 @@ def prune(plan: Plan, settings: PruneSettings, calibrate: Calibrate | None) -> l
     Args:
         plan: what goes.
         settings: method, scope, schedule.
-        calibrate: moments of the layers' inputs in the model as it is now; called once per step, so that each step
-            makes up for what the one before changed. None for `magnitude`.
+        calibrate: moments of the layers' inputs in the model as it is now; called at every step, with its number, so
+            that each makes up for what the one before changed. None for `magnitude`.
     """
     notes: dict[str, None] = {}
     steps = settings.steps if settings.schedule == "polynomial" else 1
     for step in range(1, steps + 1):
-        moments: Mapping[int, Moments] = calibrate(plan.layers) if calibrate is not None else {}
+        moments: Mapping[int, Moments] = calibrate(plan.layers, step) if calibrate is not None else {}
         wanted = [at_step(share, step, settings) for share in plan.shares]
         shares = _over_all(plan, wanted, moments, settings) if settings.scope == "global" else wanted
         for key, layer in enumerate(plan.layers):
