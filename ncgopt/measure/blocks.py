@@ -42,19 +42,18 @@ class Series:
     """What was measured of one model.
 
     Attributes:
-        blocks: seconds of every run, block by block; those of two models belong together pairwise.
+        blocks: seconds to compare, of every run, block by block; those of two models belong together pairwise. With
+            one thread ONNX Runtime works in the thread that calls it, and its processor time counts, which
+            others who want the processor do not lengthen; with more, the clock on the wall.
+        runs: seconds of every run, by the clock on the wall.
         loads: seconds of each session creation.
         peaks: bytes by which the memory of each process had grown at most, where that is known.
     """
 
     blocks: list[list[float]] = field(default_factory=list[list[float]])
+    runs: list[float] = field(default_factory=list[float])
     loads: list[float] = field(default_factory=list[float])
     peaks: list[int] = field(default_factory=list[int])
-
-    @property
-    def runs(self) -> list[float]:
-        """Seconds of every run."""
-        return [seconds for block in self.blocks for seconds in block]
 
 
 def measure(
@@ -95,7 +94,7 @@ def measure(
                 one = loaded[index] = _open(workers[index], paths[index], survey, case, settings, threads)
                 found[index].loads += one.loads
                 found[index].peaks += [] if one.peak is None else [one.peak]
-            _alternate(workers, found, [loaded[index].first for index in range(len(paths))], effort)
+            _alternate(workers, found, [loaded[index].first for index in range(len(paths))], effort, threads)
         order.reverse()
     return found
 
@@ -108,7 +107,9 @@ def _open(worker: Worker, path: Path, survey: Survey, case: Case, settings: Veri
         raise Inconclusive(f"{path}: cannot be measured: {error}") from error
 
 
-def _alternate(workers: Sequence[Worker], found: Sequence[Series], first: Sequence[float], effort: Effort) -> None:
+def _alternate(
+    workers: Sequence[Worker], found: Sequence[Series], first: Sequence[float], effort: Effort, threads: int
+) -> None:
     seconds = effort.seconds / effort.processes
     if effort.runs is not None:
         runs = math.ceil(effort.runs / effort.processes)
@@ -122,5 +123,7 @@ def _alternate(workers: Sequence[Worker], found: Sequence[Series], first: Sequen
         if number >= _MIN_BLOCKS and time.monotonic() >= end:
             break
         for index in order:
-            found[index].blocks.append(workers[index].call(f"{_REMOTE}:run_block", size))
+            wall, own = workers[index].call(f"{_REMOTE}:run_block", size)
+            found[index].runs += wall
+            found[index].blocks.append(own if threads == 1 else wall)
         order.reverse()  # whoever comes first finds the machine as the other one left it
