@@ -26,6 +26,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+_WIDEST = 40  # inputs of a node; to exchange one of them takes as long as there are
+
 Build = Callable[[int], onnx.GraphProto]
 
 
@@ -73,10 +75,15 @@ def dag(count: int) -> onnx.GraphProto:
         else:
             nodes.append(helper.make_node(draw.choice(["Tanh", "Relu", "Identity", "Neg"]), [first], [made]))
         values.append(made)
-    # Every value that nobody reads becomes part of one sum, but for a few that are dead.
+    # Every value that nobody reads becomes part of a sum of sums, but for a few that are dead.
     read = {name for node in nodes for name in node.input}
     ends = [name for name in values if name not in read]
-    nodes.append(helper.make_node("Sum", ends[: max(1, len(ends) - 5)], ["y"]))
+    level = ends[: max(1, len(ends) - 5)]
+    while len(level) > _WIDEST:
+        parts = [level[start : start + _WIDEST] for start in range(0, len(level), _WIDEST)]
+        level = [f"s{len(nodes) + number}" for number in range(len(parts))]
+        nodes += [helper.make_node("Sum", part, [made]) for part, made in zip(parts, level, strict=True)]
+    nodes.append(helper.make_node("Sum", level, ["y"]))
     return _graph("dag", nodes, constants, ["y"])
 
 

@@ -65,9 +65,13 @@ def _expand(value: ir.Value | None, atoms: Sequence[ir.Value], root: ir.Node, de
     node = producer_beside(value, root, *_OPERATORS)
     if node is None or depth == 0:
         return None
-    parts = [_expand(operand, atoms, root, depth - 1) for operand in node.inputs]
-    known = [part for part in parts if part is not None]
-    terms = _combine(node.op_type, [part.terms for part in known]) if len(known) == len(parts) else None
+    known: list[Polynomial] = []
+    for operand in node.inputs:
+        part = _expand(operand, atoms, root, depth - 1)
+        if part is None:
+            return None  # before the other operands are followed, which would take as long for each node above
+        known.append(part)
+    terms = _combine(node.op_type, [part.terms for part in known])
     if terms is None or len(terms) > _MAX_TERMS:
         return None
     nodes = frozenset({node}).union(*(part.nodes for part in known))
