@@ -65,8 +65,10 @@ class FoldGatherIntoConv(Rule[Match]):
     def match(self, node: ir.Node) -> Match | None:
         """Bind the order of the channels and the weights."""
         gather, weight = producer_beside(facts.input_of(node, 0), node, "Gather"), facts.input_of(node, 1)
-        weights = facts.constant(weight) if weight is not None else None
-        if gather is None or weight is None or weights is None:
+        if gather is None or weight is None:
+            return None
+        weights = facts.constant(weight)
+        if weights is None:
             return None
         x, indices, axis = facts.input_of(gather, 0), facts.input_of(gather, 1), facts.int_attribute(gather, "axis")
         if x is None or indices is None or axis is None:

@@ -20,7 +20,7 @@ from ncgopt.rules.convolution._geometry import Geometry, geometry
 
 @record
 class Branch:
-    """One summand as a convolution of x: weights and bias in float64, and where its windows lie."""
+    """One summand as a convolution of x: weights as they are stored, bias in float64, and where its windows lie."""
 
     weights: Array
     bias: Array
@@ -42,9 +42,9 @@ class Match:
     @functools.cached_property
     def merged(self) -> tuple[Array, Array]:
         """Weights and bias of the sum in float64."""
-        weights = self.large.weights * self.signs[0]
+        weights = self.large.weights.astype(np.float64) * self.signs[0]
         place = tuple(slice(o, o + k) for o, k in zip(self.offset, self.small.weights.shape[2:], strict=True))
-        weights[(slice(None), slice(None), *place)] += self.signs[1] * self.small.weights
+        weights[(slice(None), slice(None), *place)] += self.signs[1] * self.small.weights.astype(np.float64)
         return weights, self.signs[0] * self.large.bias + self.signs[1] * self.small.bias
 
     @property
@@ -111,7 +111,7 @@ def _convolution_branch(value: ir.Value | None, root: ir.Node) -> Branch | None:
     shape = geometry(layer.node, layer.weights.shape[2:])
     if shape is None:
         return None
-    return Branch(layer.weights.astype(np.float64), layer.addend, shape, layer, (layer.out, layer.weight))
+    return Branch(layer.weights, layer.addend, shape, layer, (layer.out, layer.weight))
 
 
 def _diagonal_branch(value: ir.Value | None, root: ir.Node, beside: Convolution, shape: Geometry) -> Branch | None:
