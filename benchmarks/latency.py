@@ -11,7 +11,8 @@ does. Optimized models stay in `--folder` and are made anew only with `--again`,
 counted.
 
 Each figure is original over optimized, above 1 where the optimized model is faster, with its 95 % interval: every model
-in processes of its own, blocks of runs alternating, no spinning (`ncgopt.measure`). Geometric means are per
+in processes of its own, blocks of runs alternating, no spinning; with one thread processor time counts, with more the
+clock on the wall (`ncgopt.measure`). Geometric means are per
 group, and over what `--also NAME=GLOB,GLOB` names.
 """
 

@@ -33,7 +33,6 @@ class Discovery:
         greedy: estimated cost of what greedy rules make of the window, per choice of sizes.
         costs: the same after the steps.
         before, after: the window as greedy rules leave it, without and with the steps.
-        states: graphs looked at.
     """
 
     steps: tuple[Step, ...]
@@ -41,7 +40,6 @@ class Discovery:
     costs: Costs
     before: ir.Model
     after: ir.Model
-    states: int
 
 
 @dataclass(frozen=True)
@@ -77,8 +75,8 @@ class _State:
 
 def explore(
     window: ir.Model, moves: Moves, base: Session, bindings: Sequence[Mapping[str, int]], end: float
-) -> Discovery | None:
-    """The best sequence found, or None where greedy rules do as well.
+) -> tuple[Discovery | None, int]:
+    """The best sequence found, or None where greedy rules do as well; and how many graphs were looked at.
 
     Args:
         window: see `ncgopt.search.window`.
@@ -91,7 +89,7 @@ def explore(
     root = _State(_copy(window, base, moves.avoided), ())
     first = _completed(root.model, greedy, moves.avoided)
     if first is None:
-        return None
+        return None, 1
     start, floor = estimate(first.graph, bindings), estimate(root.model.graph, bindings)
     best: tuple[Costs, _State, ir.Model] | None = None
     seen = {signature(root.model.graph), signature(first.graph)}
@@ -118,9 +116,9 @@ def explore(
             if own <= _WORSE and len(child.steps) < _DEPTH:
                 heapq.heappush(queue, (relative(costs, start), next(order), child))
     if best is None:
-        return None
+        return None, states
     costs, found, done = best
-    return Discovery(found.steps, start, costs, first, done, states)
+    return Discovery(found.steps, start, costs, first, done), states
 
 
 def _children(state: _State, forcing: Engine, avoided: Avoided) -> Iterator[_State]:

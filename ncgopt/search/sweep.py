@@ -71,8 +71,8 @@ class Sweep:
                 continue
             self.windows += 1
             until = min(end, time.monotonic() + max(_LEAST, _SHARE * seconds))
-            found = explore(window, self.moves, self.session, known, until)
-            self.states += found.states if found is not None else 0
+            found, states = explore(window, self.moves, self.session, known, until)
+            self.states += states
             if found is None or not self.confirm(found, known[len(known) // 2]):
                 barren.add(mark)
                 continue
