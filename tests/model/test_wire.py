@@ -110,6 +110,10 @@ def test_a_view_where_it_is_aligned_and_a_copy_where_not(tmp_path: Path, shift: 
     assert array.flags.aligned
     assert array.base is not None or found.offset % 4
     np.testing.assert_array_equal(array, HUGE)
+    anywhere = found.view()
+    assert anywhere.base is not None
+    assert anywhere.flags.aligned == (found.offset % 4 == 0)
+    np.testing.assert_array_equal(anywhere, HUGE)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,18 @@
 """What is computed without a runtime has the bits that ONNX Runtime gives, special values included."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import onnx
 import onnx_ir as ir
 import onnxruntime
 import pytest
 
-from ncgopt import facts
+from ncgopt import facts, pipeline
+from ncgopt.passes import fold_constants
 from ncgopt.passes._moves import moved
+from ncgopt.settings import Settings
 
 CASES = {
     "identity": "y = Identity(w)",
@@ -71,3 +76,28 @@ def test_the_bits_are_the_runtimes(body):
 @pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED.keys())
 def test_what_is_no_plain_move_is_left_to_the_runtime(body):
     assert _moved(_model(body)) is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="maps are told by Linux")
+@pytest.mark.parametrize("shift", range(2))
+def test_folding_lets_go_of_each_weight_that_it_moved(tmp_path, monkeypatch, shift):
+    """Weights are views into the file, aligned or not, and no more of them are left than are still to be stored."""
+    count, path = 4, tmp_path / "m.onnx"
+    body = "".join(f"t{n} = Transpose(w{n}) h{n} = MatMul(x, t{n}) " for n in range(count))
+    text = f'<ir_version: 10, opset_import: ["" : 21]> g (float[1, 512] x) => (y) {{ {body} y = Sum(h0, h1, h2, h3) }}'
+    model = onnx.parser.parse_model(text)
+    model.graph.output[0].type.CopyFrom(onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [1, 1024]))
+    model.producer_name = "x" * shift
+    for n in range(count):
+        weight = np.random.default_rng(n).standard_normal((1024, 512)).astype(np.float32)
+        model.graph.initializer.append(onnx.numpy_helper.from_array(weight, f"w{n}"))
+    onnx.save(model, path)
+    store, left = fold_constants._store, []
+
+    def counted(*arguments):
+        left.append(sum(str(path) in line for line in Path("/proc/self/maps").read_text().splitlines()))
+        store(*arguments)
+
+    monkeypatch.setattr(fold_constants, "_store", counted)
+    pipeline.optimize(path, Settings(verify=False), output=tmp_path / "out.onnx")
+    assert left == [4, 3, 2, 1]
