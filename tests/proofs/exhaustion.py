@@ -61,8 +61,10 @@ def _dequantize(term: Term, x, scale, zero) -> np.ndarray:
 
 
 def _quantize(term: Term, x, scale, zero) -> np.ndarray:
+    # NaN goes to the lower end: the specification says nothing, ONNX Runtime does so in every type.
     ends = np.iinfo(zero.dtype)
-    return np.clip(np.rint(x / scale) + zero.astype(np.float64), ends.min, ends.max).astype(zero.dtype)
+    steps = np.rint(x / scale) + zero.astype(np.float64)
+    return np.clip(np.where(np.isnan(steps), ends.min, steps), ends.min, ends.max).astype(zero.dtype)
 
 
 _MEANING: dict[str, Callable[..., np.ndarray]] = {

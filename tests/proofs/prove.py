@@ -141,18 +141,20 @@ class Judge:
         self._answered.add(question)
         self.kind = max(self.kind, kind, key=KINDS.index)
 
-    def _by_normal_form(self, a: Term, b: Term) -> bool:
+    def _by_normal_form(self, a: Term, b: Term, *, note: bool = True) -> bool:
         for expand in (False, True):
             reals = Reals(_tolerance(a, b), expand=expand)
             try:
                 if reals.same(a, b):
-                    self.laws |= reals.laws
+                    self.laws |= reals.laws if note else set()
                     return True
             except TooLarge:
                 continue
         return False
 
     def _by_bits(self, a: Term, b: Term, small: tuple[Term, Term], whole: tuple[Term, Term]) -> None:
+        if numpy_type(a.elem).kind not in "iub" and not self._by_normal_form(*small, note=False):
+            self._refute(*whole)
         for x, y in (small, whole):
             differs = values_that_differ(x, y)
             if differs == "":
@@ -163,8 +165,6 @@ class Judge:
             except CannotSay:
                 if (x, y) != whole:
                     continue
-                if numpy_type(a.elem).kind not in "iub":
-                    self._refute(x, y)
                 raise
             if differs is None:
                 self.laws |= bits.laws

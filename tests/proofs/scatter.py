@@ -68,6 +68,8 @@ def _recurrent(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     steps, batch, hidden = x.data.shape[0], x.data.shape[1], r.data.shape[2]
     zeros = Tensor(x.elem, np.zeros((1, batch, hidden), onnx.helper.tensor_dtype_to_np_dtype(x.elem)))
     states = [zeros if state is None else state for state in states[: 2 if node.op_type == "LSTM" else 1]]
+    if any(state.data.shape != (1, batch, hidden) for state in states):
+        raise CannotExecute("a state of another shape")
     fed = [value for value in (x, w, r, bias, lengths, *states) if value is not None]
     whole = tuple(term for value in fed for term in value.terms(ex.arena).flat)
     named = (("given", tuple(v is not None for v in (bias, lengths))), ("attributes", str(sorted(attributes.items()))))
