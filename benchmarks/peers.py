@@ -1,6 +1,7 @@
 """Whole-process time and peak memory of ncgopt and its peers, on the same models, taking turns.
 
-    python benchmarks/peers.py [--peers-python PYTHON] [--rounds 3] [--clock wall] [--out FILE.json] MODEL_OR_FOLDER ...
+    python benchmarks/peers.py [--peers-python PYTHON] [--rounds 3] [--patience S] [--minutes M]
+        [--clock wall] [--out FILE.json] MODEL_OR_FOLDER ...
 
 `--peers-python` names a Python that has onnxslim, onnxsim and onnxoptimizer (`pip install onnxslim onnxsim
 onnxoptimizer`); this one needs ncgopt alone. For each model all tools run once per round, in a process of their own
@@ -8,6 +9,9 @@ each, in an order that changes from round to round; what counts is the median ov
 whole process, start of the interpreter included, by the wall or (`--clock cpu`, for machines that are busy
 otherwise) in seconds of processor time, children included. Memory is the peak of the process and of its largest
 child. Bytecode is compiled first, as an installation does.
+
+A model that took more than `--patience` seconds gets no further round, and after `--minutes` no model begins: name
+them in an order in which the first are like the rest.
 
 Printed per model are seconds and MiB of each tool; in the end, geometric means of ncgopt's time over each peer's
 on the models where both succeed, for models of 10 MB and more and over all, with the bounds that we set ourselves.
@@ -114,7 +118,10 @@ def compare(model: Path, arguments: argparse.Namespace) -> dict[str, Run]:
     runs: dict[str, list[Run]] = {}
     with tempfile.TemporaryDirectory(prefix="ncgopt-peers-") as name:
         folder = Path(name)
+        start = time.perf_counter()
         for number in range(arguments.rounds):
+            if number and time.perf_counter() - start > arguments.patience:
+                break
             tools = list(commands(model, folder / "out.onnx", arguments.peers_python).items())
             tools = [(tool, command) for tool, command in tools if not arguments.tools or tool in arguments.tools]
             for tool, command in tools[number % len(tools) :] + tools[: number % len(tools)]:
@@ -171,6 +178,8 @@ def main() -> int:
     parser.add_argument("models", nargs="+", type=Path, metavar="MODEL_OR_FOLDER")
     parser.add_argument("--peers-python", default=sys.executable)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--patience", type=float, default=math.inf, help="seconds; see above")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="see above")
     parser.add_argument("--clock", choices=["wall", "cpu"], default="wall")
     parser.add_argument("--timeout", type=float, default=900.0)
     parser.add_argument("--tools", nargs="*", help="only these; all by default")
@@ -181,13 +190,17 @@ def main() -> int:
         spec = __import__(package)
         compileall.compile_dir(os.path.dirname(spec.__file__ or ""), quiet=2)
     found: dict[Path, dict[str, Run]] = {}
+    end = time.monotonic() + 60 * arguments.minutes
     for model in models_in(arguments.models):
+        if time.monotonic() > end:
+            print(f"time is up before {model.name}")
+            break
         found[model] = compare(model, arguments)
         show(model, found[model])
         if arguments.out is not None:
             report = {str(path): {tool: asdict(run) for tool, run in runs.items()} for path, runs in found.items()}
             arguments.out.write_text(json.dumps(report, indent=1), encoding="utf-8")
-    print(f"ncgopt {ncgopt.__version__}, {arguments.clock} time, median of {arguments.rounds}")
+    print(f"ncgopt {ncgopt.__version__}, {arguments.clock} time, median of up to {arguments.rounds}")
     return summarize(found)
 
 
