@@ -189,43 +189,6 @@ def _is_part(a: Dim, b: Dim) -> bool:
     return name == "broadcast" and any(a == part or _is_part(a, part) for part in arguments)
 
 
-def cap_of(a: Dim, b: Dim) -> Dim:
-    """`n` where `a` is `min(b, n)` and `n >= 2`: the two broadcast only where `b <= n`; else None."""
-    name, arguments = call_of(a) if isinstance(a, str) else ("", ())
-    if name != "min" or b not in arguments:
-        return None
-    caps = [argument for argument in arguments if argument != b]
-    return caps[0] if caps and is_at_least(caps[0], 2) else None
-
-
-def under_cap(dim: Dim, size: Dim, cap: Dim) -> Dim:
-    """`dim` where it is known that `size <= cap`: what is cut off at `cap` and no larger than `size` stays whole."""
-    if not isinstance(dim, str) or "min(" not in dim:
-        return dim
-    result: Dim = 0
-    for monomial, factor in parse(dim).items():
-        term: Dim = factor
-        for atom in monomial:
-            term = mul(term, _atom_under_cap(atom, size, cap))
-        result = add(result, term)
-    return result
-
-
-def _atom_under_cap(atom: str, size: Dim, cap: Dim) -> Dim:
-    name, arguments = call_of(atom)
-    if not name:
-        return atom
-    a, b = (under_cap(argument, size, cap) for argument in arguments)
-    if name == "min":
-        for inner, limit in ((a, b), (b, a)):
-            if is_at_least(sub(limit, cap), 0) and is_at_least(sub(size, inner), 0):
-                return inner
-    combine = {"min": minimum, "max": maximum, "broadcast": broadcast}.get(name)
-    if combine is not None:
-        return combine(a, b)
-    return None if a is None or b is None else f"{name}({a}, {b})"
-
-
 def differ(a: Dim, b: Dim) -> bool:
     """Whether `a` and `b` can never be equal."""
     difference = sub(a, b)

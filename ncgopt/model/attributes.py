@@ -10,7 +10,8 @@ import onnx_ir as ir
 
 from ncgopt.errors import ModelInvalid
 from ncgopt.model import messages
-from ncgopt.model.tensors import SparseTensor, TensorReader, write_tensor
+from ncgopt.model.tensor_reader import TensorReader
+from ncgopt.model.tensors import SparseTensor, write_tensor
 from ncgopt.model.values import read_shape, read_type, write_type
 
 SPARSE_VALUE = "sparse_value"

@@ -17,7 +17,7 @@ from ncgopt.model.plausible import require_plausible
 from ncgopt.model.read import Reader
 from ncgopt.model.regular import require_regular
 from ncgopt.model.repair import repair
-from ncgopt.model.tensors import TensorReader
+from ncgopt.model.tensor_reader import TensorReader
 from ncgopt.model.wire import Places
 from ncgopt.report import Repair
 

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from ncgopt.errors import ModelInvalid
 from ncgopt.model import messages, scope
 from ncgopt.model.attributes import read_attribute
-from ncgopt.model.tensors import TensorReader
+from ncgopt.model.tensor_reader import TensorReader
 from ncgopt.model.values import read_value_info, write_value_info
 from ncgopt.model.write import write_function_head, write_graph_head, write_model_head, write_node_head
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 import onnx_ir as ir
 
+from ncgopt import facts
 from ncgopt.errors import UnsoundRewrite
 from ncgopt.rewrite import integrity
 from ncgopt.rewrite.rule import Claim
@@ -63,6 +64,7 @@ class Pass(ir.passes.InPlacePass):
         if changed:
             own = integrity.interface(model) if self.changes_interface else interface
             integrity.check(model, own, f"pass {self.name}")
+            facts.survey(model)
         if changed != (changes > 0):
             raise UnsoundRewrite(f"pass {self.name} reports {changes} changes, which is not what it did; a bug in it")
         if session.structure is not None:

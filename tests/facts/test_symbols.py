@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ncgopt.facts import symbols
+from ncgopt.facts import caps, symbols
 
 NAMES = ("a", "b", "c", "<'x.1'>")
 SIZES = st.fixed_dictionaries(
@@ -106,9 +106,9 @@ def test_names_that_are_no_words_stay_apart_from_ours():
 
 def test_what_was_cut_to_a_length_and_fits_it_was_long_enough():
     cut = symbols.sub(symbols.minimum(8, "a + 1"), symbols.minimum(8, "a"))
-    assert symbols.under_cap(symbols.maximum(cut, 0), "a + 1", 8) == 1
-    assert symbols.under_cap("min(8, b)", "a", 8) == "min(8, b)"
-    assert symbols.under_cap("min(4, a)", "a", 8) == "min(4, a)"
+    assert caps.under_cap(symbols.maximum(cut, 0), "a + 1", 8) == 1
+    assert caps.under_cap("min(8, b)", "a", 8) == "min(8, b)"
+    assert caps.under_cap("min(4, a)", "a", 8) == "min(4, a)"
 
 
 def test_of_two_numbers_in_nested_calls_one_remains():

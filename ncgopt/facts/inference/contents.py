@@ -14,16 +14,15 @@ import numpy as np
 import onnx_ir as ir
 
 from ncgopt.facts import symbols
-from ncgopt.facts.inference import arithmetic, floats
+from ncgopt.facts.inference import arithmetic, floats, repeated
+from ncgopt.facts.inference.symbolic import MAX_ELEMENTS, Follow, array_of, at_least_0d, each
 from ncgopt.facts.inference.view import Contents, NodeView
 from ncgopt.facts.symbols import Dim
 from ncgopt.facts.types import ValueType
 
-MAX_ELEMENTS = 64
 _INT32 = 2**31
 _EXTREMES = (2**63 - 1, -(2**63))  # where Slices end that take everything
 _KINDS = frozenset({ir.DataType.INT32, ir.DataType.INT64, ir.DataType.BOOL})
-_Follow = Callable[[NodeView], "Contents | None"]
 
 
 def may_have_contents(known: ValueType) -> bool:
@@ -41,7 +40,7 @@ def contents_of_constant(array: np.ndarray[Any, Any]) -> Contents | None:
     """The elements of a constant; None for large ones and for anything but integers and booleans."""
     if array.size > MAX_ELEMENTS or array.dtype.kind not in "iub":
         return None
-    return _array([int(n) for n in array.reshape(-1)], array.shape)
+    return array_of([int(n) for n in array.reshape(-1)], array.shape)
 
 
 def contents_of_outputs(view: NodeView, outputs: list[ValueType]) -> list[Contents | None]:
@@ -73,36 +72,24 @@ def _within(found: Contents, dtype: ir.DataType | None) -> Contents:
     def unwrapped(n: Dim) -> Dim:
         return n if not isinstance(n, int) or -_INT32 <= n < _INT32 or n in extremes else None
 
-    return _each(unwrapped, found)
+    return each(unwrapped, found)
 
 
-def _array(elements: list[Any], shape: tuple[int, ...]) -> Contents:
-    found = np.empty(len(elements), dtype=object)
-    found[:] = elements
-    return found.reshape(shape)
-
-
-def _each(function: Callable[..., Dim], *arrays: Contents) -> Contents:
-    """`function` on every element, with broadcasting."""
-    result = np.frompyfunc(function, len(arrays), 1)(*arrays)
-    return result if isinstance(result, np.ndarray) else _array([result], ())
-
-
-def _elementwise(function: Callable[..., Dim]) -> _Follow:
+def _elementwise(function: Callable[..., Dim]) -> Follow:
     def follow(view: NodeView) -> Contents | None:
         arrays = [view.contents(k) for k in range(len(view.node.inputs))]
         known = [a for a in arrays if a is not None]
         if len(known) != len(arrays) or not known:
             return None
         try:
-            return _each(function, *known)
+            return each(function, *known)
         except ValueError:
             return None  # they do not broadcast
 
     return follow
 
 
-def _folded(function: Callable[[Dim, Dim], Dim]) -> _Follow:
+def _folded(function: Callable[[Dim, Dim], Dim]) -> Follow:
     """An operator with any number of inputs."""
 
     def fold(*elements: Dim) -> Dim:
@@ -125,12 +112,12 @@ def _shape(view: NodeView) -> Contents | None:
     start = view.int("start") or 0
     end = view.int("end")
     taken = dims[start:] if end is None else dims[start:end]
-    return _array(list(taken), (len(taken),))
+    return array_of(list(taken), (len(taken),))
 
 
 def _size(view: NodeView) -> Contents | None:
     dims = view.shape()
-    return None if dims is None else _array([symbols.product(dims)], ())
+    return None if dims is None else array_of([symbols.product(dims)], ())
 
 
 def _same(view: NodeView) -> Contents | None:
@@ -155,7 +142,7 @@ def _cast_to(view: NodeView, to: ir.DataType) -> Contents | None:
         found = floats.capped(view, MAX_ELEMENTS)
     if found is None or to not in _KINDS:
         return None
-    return _each(arithmetic.is_true, found) if to == ir.DataType.BOOL else found
+    return each(arithmetic.is_true, found) if to == ir.DataType.BOOL else found
 
 
 def _reshaped(view: NodeView) -> Contents | None:
@@ -185,7 +172,7 @@ def _gather(view: NodeView) -> Contents | None:
     size = source.shape[axis]
     if not all(-size <= k < size for k in index.flat):
         return None
-    return _at_least_0d(source.take(index.astype(np.int64), axis=axis))
+    return at_least_0d(source.take(index.astype(np.int64), axis=axis))
 
 
 def _slice(view: NodeView) -> Contents | None:
@@ -233,91 +220,7 @@ def _split(view: NodeView, outputs: list[ValueType]) -> list[Contents | None] | 
     return list(np.split(source, np.cumsum(cast("list[int]", sizes))[:-1], axis=axis))
 
 
-def _filled(view: NodeView) -> Contents | None:
-    """ConstantOfShape."""
-    shape = view.numbers(0)
-    attribute = view.node.attributes.get("value")
-    if shape is None or np.prod(shape, dtype=int) > MAX_ELEMENTS or (attribute is not None and attribute.is_ref()):
-        return None
-    if attribute is None:
-        return None  # float zeros
-    number = attribute.as_tensor().numpy().reshape(-1)
-    return np.full(shape, int(number[0]), dtype=object) if number.size == 1 and number.dtype.kind in "iub" else None
-
-
-def _expand(view: NodeView) -> Contents | None:
-    found, target = view.contents(0), view.numbers(1)
-    if found is None or target is None:
-        return None
-    try:
-        shape = np.broadcast_shapes(found.shape, target)
-    except ValueError:
-        return None
-    return np.broadcast_to(found, shape) if np.prod(shape, dtype=int) <= MAX_ELEMENTS else None
-
-
-def _tile(view: NodeView) -> Contents | None:
-    found, repeats = view.contents(0), view.numbers(1)
-    if found is None or repeats is None or len(repeats) != found.ndim or min(repeats, default=0) < 0:
-        return None
-    return np.tile(found, repeats) if found.size * np.prod(repeats, dtype=int) <= MAX_ELEMENTS else None
-
-
-def _range(view: NodeView) -> Contents | None:
-    ends = [view.contents(k) for k in range(3)]
-    start, limit, step = (e.reshape(-1)[0] if e is not None and e.size == 1 else None for e in ends)
-    if step == 1 and isinstance(start, int) and isinstance(limit, int) and limit - start > MAX_ELEMENTS:
-        return None
-    if not isinstance(start, int) or not isinstance(limit, int) or not isinstance(step, int) or step == 0:
-        return None
-    numbers = list(range(start, limit, step))
-    return _array(numbers, (len(numbers),))
-
-
-def _reduced(function: Callable[[Dim, Dim], Dim], start: int | None) -> _Follow:
-    """A reduction; `start` is what nothing at all reduces to, None where that fails."""
-
-    def follow(view: NodeView) -> Contents | None:
-        found = view.contents(0)
-        axes = _reduced_axes(view, found.ndim) if found is not None else None
-        if found is None or axes is None:
-            return None
-        result = found
-        for axis in axes:
-            parts = list(np.moveaxis(result, axis, 0))
-            if not parts and start is None:
-                return None
-            total = _at_least_0d(parts[0]) if parts else np.full(_beside(result, axis), start, dtype=object)
-            for part in parts[1:]:
-                total = _each(function, total, _at_least_0d(part))
-            result = np.expand_dims(total, axis)
-        if view.int("keepdims") == 0:
-            result = result.reshape([n for k, n in enumerate(result.shape) if k not in axes])
-        return result
-
-    return follow
-
-
-def _reduced_axes(view: NodeView, rank: int) -> list[int] | None:
-    axes = view.numbers(1, "axes")
-    if axes is None:
-        if view.given(1):
-            return None
-        axes = () if view.int("noop_with_empty_axes") else tuple(range(rank))
-    if not all(-rank <= axis < rank for axis in axes):
-        return None
-    return sorted({axis % rank for axis in axes}) if rank else []
-
-
-def _beside(found: Contents, axis: int) -> tuple[int, ...]:
-    return (*found.shape[:axis], *found.shape[axis + 1 :])
-
-
-def _at_least_0d(found: Any) -> Contents:
-    return cast(Contents, found) if isinstance(found, np.ndarray) else _array([found], ())
-
-
-_BY_OPERATOR: dict[str, _Follow] = {
+_BY_OPERATOR: dict[str, Follow] = {
     "Shape": _shape,
     "Size": _size,
     "Identity": _same,
@@ -331,10 +234,10 @@ _BY_OPERATOR: dict[str, _Follow] = {
     "Gather": _gather,
     "Slice": _slice,
     "Concat": _concat,
-    "ConstantOfShape": _filled,
-    "Expand": _expand,
-    "Tile": _tile,
-    "Range": _range,
+    "ConstantOfShape": repeated.filled,
+    "Expand": repeated.expand,
+    "Tile": repeated.tile,
+    "Range": repeated.range_,
     "Mul": _elementwise(symbols.mul),
     "Add": _elementwise(symbols.add),
     "Sum": _folded(symbols.add),
@@ -356,8 +259,8 @@ _BY_OPERATOR: dict[str, _Follow] = {
     "Or": _elementwise(arithmetic.disjunction),
     "Xor": _elementwise(arithmetic.exclusive),
     "Where": _elementwise(arithmetic.where),
-    "ReduceProd": _reduced(symbols.mul, 1),
-    "ReduceSum": _reduced(symbols.add, 0),
-    "ReduceMax": _reduced(symbols.maximum, None),
-    "ReduceMin": _reduced(symbols.minimum, None),
+    "ReduceProd": repeated.reduced(symbols.mul, 1),
+    "ReduceSum": repeated.reduced(symbols.add, 0),
+    "ReduceMax": repeated.reduced(symbols.maximum, None),
+    "ReduceMin": repeated.reduced(symbols.minimum, None),
 }

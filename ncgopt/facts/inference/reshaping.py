@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ncgopt.facts import symbols
+from ncgopt.facts import caps, symbols
 from ncgopt.facts.inference.view import NodeView
 from ncgopt.facts.symbols import Dim
 from ncgopt.facts.types import Shape
@@ -72,17 +72,17 @@ def broadcast(*shapes: Shape) -> Shape | None:
     """Multidirectional broadcasting; None where two numbers contradict each other."""
     rank = max((len(dims) for dims in shapes), default=0)
     found: list[Dim] = [1] * rank
-    caps: list[tuple[Dim, Dim]] = []
+    limits: list[tuple[Dim, Dim]] = []
     for dims in shapes:
         for k, dim in enumerate(dims, start=rank - len(dims)):
             before = found[k]
             if isinstance(before, int) and isinstance(dim, int) and before != dim and 1 not in (before, dim):
                 return None
             found[k] = symbols.broadcast(before, dim)
-            caps += [(b, c) for a, b in ((before, dim), (dim, before)) if (c := symbols.cap_of(a, b)) is not None]
+            limits += [(b, c) for a, b in ((before, dim), (dim, before)) if (c := caps.cap_of(a, b)) is not None]
     # A table that is cut to a length and then meets that length was long enough: see it in all dimensions.
-    for size, cap in caps:
-        found = [symbols.under_cap(dim, size, cap) for dim in found]
+    for size, cap in limits:
+        found = [caps.under_cap(dim, size, cap) for dim in found]
     return tuple(found)
 
 

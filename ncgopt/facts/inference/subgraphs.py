@@ -12,6 +12,7 @@ from ncgopt.facts import attributes, memory, symbols
 from ncgopt.facts.marks import mark_of
 from ncgopt.facts.nesting import graphs_within, nodes_within, subgraphs
 from ncgopt.facts.symbols import Dim
+from ncgopt.facts.training import mark_updated
 from ncgopt.facts.types import UNKNOWN, Shape, ValueType
 
 _ENFORCED = "ncgopt.enforced"
@@ -25,7 +26,7 @@ Ask = Callable[[ir.Value], ValueType]
 
 
 def survey(model: ir.Model) -> None:
-    """Note which node holds which subgraph and which nodes call which function, and trust the main inputs.
+    """Note which node holds which subgraph, writes over its inputs or calls which function; trust the main inputs.
 
     The runtime enforces the declared inputs of the main graph, and of no other.
     """
@@ -36,6 +37,7 @@ def survey(model: ir.Model) -> None:
         for node in nodes_within(outer):
             for graph in subgraphs(node):
                 graph.meta[_OWNER] = node
+            mark_updated(node)
             function = model.functions.get(node.op_identifier()) if model.functions else None
             if function is not None:
                 cast("list[ir.Node]", function.graph.meta[_CALLS]).append(node)
