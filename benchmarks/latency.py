@@ -12,8 +12,7 @@ counted.
 
 Each figure is original over optimized, above 1 where the optimized model is faster, with its 95 % interval: every model
 in processes of its own, blocks of runs alternating, no spinning; with one thread processor time counts, with more the
-clock on the wall (`ncgopt.measure`). Geometric means are per
-group, and over what `--also NAME=GLOB,GLOB` names.
+clock on the wall (`ncgopt.measure`). Geometric means are per group, and over what `--also NAME=GLOB,GLOB` names.
 """
 
 from __future__ import annotations
@@ -47,12 +46,12 @@ def main() -> int:
     """Optimize what is missing, measure what is missing, print the table; 1 where a model is slower."""
     options = arguments()
     options.folder.mkdir(parents=True, exist_ok=True)
-    end = time.monotonic() + 60 * options.minutes
     entries = [e for e in corpus(options.corpus) if not options.only or matches(e, options.only.split(","))]
     for entry in entries:
         prepare(entry, options)
     if options.prepare:
         return 0
+    end = time.monotonic() + 60 * options.minutes
     store = options.folder / "latency.json"
     known: dict[str, Any] = json.loads(store.read_text()) if store.exists() and not options.again else {}
     left_out = 0
@@ -87,7 +86,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--seconds", type=float, default=3.0, help="of runs per measurement; loading comes on top")
     parser.add_argument("--processes", type=int, default=2, help="per model and measurement")
-    parser.add_argument("--minutes", type=float, default=25.0, help="after which no measurement begins")
+    parser.add_argument("--minutes", type=float, default=25.0, help="of measuring, after which no measurement begins")
     parser.add_argument("--only", default="", help="names or groups, globs, comma separated")
     parser.add_argument(
         "--also", action="append", default=["trained=pypi,npm", "real-time=*silero*,*_cls"], metavar="NAME=GLOB,GLOB"
