@@ -18,7 +18,7 @@ from ncgopt.verify.cases import Case
 from ncgopt.verify.inputs import Survey
 
 _BLOCK_SECONDS = 0.04
-_MIN_BLOCKS, _MAX_BLOCKS = 4, 200  # per model and process
+_MIN_BLOCKS, _MAX_BLOCKS = 6, 200  # per model and process
 _REMOTE = "ncgopt.measure.remote"
 
 

@@ -26,7 +26,7 @@ FLOOR = 0.015
 """The same file against itself differs by less, in about nineteen of twenty measurements."""
 
 _RESAMPLES = 2000
-_LEAST = 4  # pairs; of fewer, an interval says nothing
+_LEAST = 6  # pairs; of fewer, an interval says nothing
 
 Verdict = Literal["faster", "slower", "no difference within noise"]
 
