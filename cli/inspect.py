@@ -11,7 +11,7 @@ import click
 from ncgopt.report import SCHEMA_VERSION
 from ncgopt.to_json import to_json
 
-from . import options, render
+from . import memory, options, render
 
 if TYPE_CHECKING:
     from ncgopt.cost import GraphCost
@@ -26,17 +26,45 @@ _MAX_LOST = 20
 @options.bind("Size of a symbolic dimension, for the FLOPs; those left out count as 1.")
 @click.option("--trust-links", is_flag=True, help="Accept external data behind links.")
 @click.option("--facts", is_flag=True, help="How much can be proven about types and shapes, and where it ends.")
+@click.option("--memory", "with_memory", is_flag=True, help="What a run holds at its peak, weights left out.")
+@click.option("--measure", is_flag=True, help="With --memory: also run the model and see what it takes.")
+@click.option("--feeds", type=options.PATH, help="With --measure: the inputs (.npz) instead of generated ones.")
 @options.FORMAT
-def command(model: Path, bind: dict[str, int], trust_links: bool, facts: bool, format_: str) -> None:
-    """Show operators, weights, interface, FLOPs and bytes of MODEL. Nothing is run.
+def command(
+    model: Path,
+    bind: dict[str, int],
+    trust_links: bool,
+    facts: bool,
+    with_memory: bool,
+    measure: bool,
+    feeds: Path | None,
+    format_: str,
+) -> None:
+    """Show operators, weights, interface, FLOPs and bytes of MODEL. Without --memory, nothing is loaded or run.
 
     A multiply-add counts as 2 FLOPs. Operators whose FLOPs are not known are listed as unknown and
     are not part of the sum.
 
     With --facts: the share of computed values whose shape is known in full (sizes, symbols or
     expressions over symbols), and the values where that knowledge is lost first.
+
+    With --memory: the largest amount of memory that a run holds for what it computes, predicted for the graph
+    that ONNX Runtime makes of the model, in the order in which it executes it, with the buffers that it shares;
+    as a formula over the symbolic dimensions too. The arena, which keeps and rounds up, comes on top.
     """
     import ncgopt
+
+    if (measure or feeds) and not with_memory:
+        raise click.UsageError("--measure and --feeds belong to --memory")
+    if feeds and not measure:
+        raise click.UsageError("--feeds belongs to --measure")
+    if with_memory:
+        found = memory.report(model, bind, measure=measure, feeds=(feeds,) if feeds else ())
+        if format_ == "json":
+            click.echo(to_json(memory.as_data(model, found)))
+        else:
+            memory.show(render.screen(), model, found)
+        return
 
     inspection = ncgopt.inspect(model, bind, trust_links=trust_links, facts=facts)
     if format_ == "json":

@@ -117,6 +117,7 @@ class Session:
 
 
 _UNSUPPORTED = "UNSUPPORTED_TYPE"
+_SAVED = "session.optimized_model_external_initializers"
 
 
 def open_session(
@@ -130,6 +131,7 @@ def open_session(
     profile: Path | None = None,
     arena: bool = True,
     prepack: bool = True,
+    save_as: Path | None = None,
 ) -> Session:
     """Load a model into ONNX Runtime.
 
@@ -145,6 +147,7 @@ def open_session(
             (`optimized.onnx`); None for neither.
         arena: whether freed memory is kept for the next run, in powers of two; costs memory, saves time.
         prepack: whether kernels may keep copies of their weights in a form that suits them.
+        save_as: where ONNX Runtime writes the graph that it executes, with all larger weights in a file beside it.
 
     Raises:
         LoadError: ONNX Runtime does not take the model.
@@ -171,9 +174,13 @@ def open_session(
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile / "trace")
-        options.optimized_model_filepath = str(profile / "optimized.onnx")
+        save_as = save_as or profile / "optimized.onnx"
     for library in custom_ops:
         _register(options, library)
+    if save_as is not None:
+        options.optimized_model_filepath = str(save_as)
+        options.add_session_config_entry(f"{_SAVED}_file_name", f"{save_as.name}.data")
+        options.add_session_config_entry(f"{_SAVED}_min_size_in_bytes", "1024")
     values = {name: ort.OrtValue.ortvalue_from_numpy(content) for name, content in (weights or {}).items()}
     if values:
         options.add_external_initializers(list(values), list(values.values()))

@@ -1,0 +1,74 @@
+"""Predictions against what can be counted by hand, and what a run of a model with symbols takes."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import onnx
+import pytest
+
+from ncgopt.errors import Inconclusive
+from ncgopt.facts import symbols
+from ncgopt.memory import inspect_memory
+from ncgopt.memory.look import predicted
+from ncgopt.settings import VerifySettings
+
+# x is the caller's; a, b and c are made; d and the output are written while all that they read is there.
+DIAMOND = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[batch, 1000] x) => (float[batch, 3000] y) <float[1] half = {0.5}>
+{ a = Neg(x)  b = Abs(a)  c = Exp(a)  d = Concat<axis = 1>(a, b, c)  y = Mul(d, half) }"""
+
+
+@pytest.fixture
+def diamond(tmp_path):
+    path = tmp_path / "diamond.onnx"
+    onnx.save(onnx.parser.parse_model(DIAMOND), path)
+    return path
+
+
+def test_the_peak_is_where_the_concat_is_read(diamond):
+    prediction, expressions = predicted(diamond, {"batch": 7})
+    row = 7 * 4 * 1000
+    assert [step.operator for step in prediction.steps] == ["Neg", "Exp", "Abs", "Concat", "Mul"]
+    assert [step.bytes // row for step in prediction.steps] == [1, 2, 3, 6, 6]
+    assert prediction.peak_bytes == 6 * row
+    assert {held.value for held in prediction.alive(3)} == {"a", "b", "c", "d"}
+    assert expressions == ("24000*batch",)
+
+
+@pytest.mark.parametrize("batch", [1, 5, 64])
+def test_the_formula_gives_the_number_at_any_binding(diamond, batch):
+    prediction, expressions = predicted(diamond, {"batch": batch})
+    assert max(symbols.evaluate(text, {"batch": batch}) for text in expressions) == prediction.peak_bytes
+
+
+def test_what_a_branch_takes_comes_on_top(tmp_path):
+    text = """<ir_version: 8, opset_import: ["" : 17]>
+    g (float[1000] x, bool c) => (float[1000] y)
+    { a = Neg(x)
+      y = If(c) <then_branch = t () => (float[1000] p) { n = Neg(a)  m = Abs(n)  p = Add(n, m) },
+                 else_branch = e () => (float[1000] q) { q = Exp(a) }> }"""
+    path = tmp_path / "branch.onnx"
+    onnx.save(onnx.parser.parse_model(text), path)
+    prediction, _ = predicted(path, {})
+    assert prediction.steps[-1].operator == "If"
+    assert prediction.peak_bytes == (1 + 1 + 3) * 4000  # a, y, and the branch that takes more
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measured in /proc")
+def test_prediction_and_measurement_agree(diamond, tmp_path):
+    np.savez(tmp_path / "feeds.npz", x=np.ones((700, 1000), np.float32))
+    found = inspect_memory(diamond, VerifySettings(feeds=(tmp_path / "feeds.npz",)), measure=True)
+    assert found.binding == {"batch": 700}
+    assert found.measured == pytest.approx(found.prediction.peak_bytes, rel=0.05)
+
+
+def test_a_model_that_does_not_load(tmp_path):
+    path = tmp_path / "odd.onnx"
+    onnx.save(
+        onnx.parser.parse_model('<ir_version: 8, opset_import: ["" : 17, "odd" : 1]> g (float[1] x) => (float[1] y) { y = odd.Op(x) }'),
+        path,
+    )  # fmt: skip
+    with pytest.raises(Inconclusive, match="odd"):
+        inspect_memory(path, VerifySettings())
