@@ -23,7 +23,7 @@ from ncgopt.runtime.memory import held_by
 
 # The child gets our sys.path as arguments instead of `-m` or PYTHONPATH: it then finds the same
 # ncgopt that we are, and a file `onnx.py` in the current folder is not imported by accident (-P).
-_BOOTSTRAP = "import sys; sys.path[:] = sys.argv[3:]; from ncgopt.runtime.worker import main; main(*sys.argv[1:3])"
+_BOOTSTRAP = "import sys; sys.path[:] = sys.argv[4:]; from ncgopt.runtime.worker import main; main(*sys.argv[1:4])"
 _TAIL_BYTES = 4000
 _POLL_SECONDS = 0.25  # on Windows a longer wait for a queue cannot be interrupted with Ctrl-C
 _MEMORY_SECONDS = 0.05  # how often the memory of a busy child is looked at
@@ -52,13 +52,23 @@ class Child:
     Args:
         ahead: a module that it imports at once, while we do something else.
         memory: bytes that the kernel lets it have, where the system can do that.
+        threads: whether numpy may use all cores in it.
     """
 
-    def __init__(self, ahead: str, memory: int | None) -> None:
+    def __init__(self, ahead: str, memory: int | None, *, threads: bool = False) -> None:
         if not sys.executable:
             raise Unavailable("cannot start a child process: this Python does not know its own executable")
         self._printed: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as the process
-        command = [sys.executable, "-P", "-c", _BOOTSTRAP, ahead, _as_text(memory), *sys.path]
+        command = [
+            sys.executable,
+            "-P",
+            "-c",
+            _BOOTSTRAP,
+            ahead,
+            _as_text(memory),
+            "all" if threads else "one",
+            *sys.path,
+        ]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._printed, bufsize=-1
         )

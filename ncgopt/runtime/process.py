@@ -30,12 +30,14 @@ class Worker:
     Args:
         memory: bytes that the child may hold; None for three quarters of the machine's memory. See `memory.py`.
         box: where the child notes what it is doing and until when it may; it is killed when it is late.
+        threads: whether numpy may use all cores in the child.
     """
 
-    def __init__(self, *, memory: int | None = None, box: BlackBox | None = None) -> None:
+    def __init__(self, *, memory: int | None = None, box: BlackBox | None = None, threads: bool = False) -> None:
         self._child: Child | None = None
         self._memory = memory or default_limit()
         self._box = box
+        self._threads = threads
         self._busy = threading.Lock()
         self._home = threading.get_ident()
         self.losses = 0
@@ -54,7 +56,7 @@ class Worker:
             ahead: a module that it imports at once, for the same reason.
         """
         if self._child is None:
-            self._child = Child(ahead, self._memory)
+            self._child = Child(ahead, self._memory, threads=self._threads)
 
     def close(self) -> None:
         """End the child; it answers the next call again, in a new process."""

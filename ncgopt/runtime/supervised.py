@@ -50,7 +50,7 @@ class Supervised:
         self._held = self._box_file.open("w+b")
         hold(self._held.fileno())
         self._box = BlackBox(self._box_file)
-        self._worker = Worker(memory=memory, box=self._box)
+        self._worker = Worker(memory=memory, box=self._box, threads=True)
         self._worker.start()
 
     def __enter__(self) -> Self:

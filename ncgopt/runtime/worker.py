@@ -39,17 +39,18 @@ class RemoteError(RuntimeError):
     """An exception of a type that the parent may not be able to import, as text."""
 
 
-def main(ahead: str, memory: str) -> None:
+def main(ahead: str, memory: str, threads: str = "one") -> None:
     """Serve requests until the parent closes the pipe or dies.
 
     Args:
         ahead: a module to import before the first request comes; where that fails, the request that needs
             it says so. Empty for none.
         memory: bytes of data that the kernel is asked not to exceed, as text; `0` for no limit.
+        threads: `one` where numpy, like ONNX Runtime, shall use one; `all` to leave that to it.
     """
     requests, replies = _private_pipe()
     _end_with_parent()
-    for library in _ONE_THREAD:  # as for ONNX Runtime; threads that wait for each other cost more than they save
+    for library in _ONE_THREAD if threads == "one" else ():  # threads that wait for each other cost more than they save
         os.environ.setdefault(library, "1")
     if int(memory):
         restrict(int(memory))

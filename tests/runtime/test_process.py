@@ -155,3 +155,10 @@ def test_a_module_can_be_imported_ahead_and_need_not_exist():
             worker.start(module)
             assert worker.call("operator:contains", ["json"], "json")
             assert worker.call("operator:add", 1, 1) == 2
+
+
+@pytest.mark.parametrize("threads", [False, True])
+def test_numpy_has_one_thread_unless_all_are_asked_for(monkeypatch, threads):
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    with Worker(threads=threads) as worker:
+        assert worker.call("os:getenv", "OPENBLAS_NUM_THREADS") == (None if threads else "1")
