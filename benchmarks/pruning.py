@@ -89,7 +89,7 @@ def experiments() -> Iterator[tuple[str, str, dict[str, object]]]:
     """What is asked for, how it is called, and by which method."""
     for title, asked in WEIGHTS.items():
         for method in METHODS:
-            yield title, method, {**asked, "method": method, "measure_seconds": 0.0}
+            yield title, method, {**asked, "method": method, "measure_seconds": 0.0, "optimize": False}
     for method in METHODS:
         yield "half of the channels", method, {"structured": True, "method": method}
 

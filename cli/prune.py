@@ -74,7 +74,7 @@ def _layers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     "--target-size", type=_SHARE, metavar="SHARE", help="Prune until the file is this part of the original's."
 )
 @click.option("--data", metavar="SOURCE", help="Calibration data: FILE.npz, a folder of such, or module:function.")
-@click.option("--eval-data", metavar="SOURCE", help="Data for the quality; the calibration data without it.")
+@click.option("--eval-data", metavar="SOURCE", help="Data for the quality; without it, the last quarter of --data.")
 @click.option(
     "--synthetic", is_flag=True, default=None, help="Do with random data; the quality shown is then not yours."
 )

@@ -37,6 +37,7 @@ class Data:
         folder: working directory of the user, where modules are looked up as well.
         batch: samples that run together where the model leaves the number open.
         samples: no more than that.
+        skip: samples to leave out first.
         labels: `.npy` file with one label per sample, or the name of an array in the data.
         binding: sizes of symbolic dimensions, for random data.
         seed: of random data.
@@ -51,6 +52,7 @@ class Data:
     binding: Mapping[str, int] | None = None
     seed: int = 0
     labelled: bool = True
+    skip: int = 0
 
 
 @dataclass(frozen=True)
@@ -94,15 +96,15 @@ def batches(data: Data, survey: Survey) -> Iterator[Batch]:
     done = 0
     for where, arrays in _pieces(data.source, data.folder):
         for batch in _split(where, arrays, data, survey):
-            left = data.samples - done
-            if left <= 0:
+            if done >= data.skip + data.samples:
                 return
             own = batch.labels
             if labels is not None:
                 if done + batch.count > len(labels):
                     raise Usage(f"{data.labels}: has {len(labels)} labels, fewer than there are samples")
                 own = labels[done : done + batch.count]
-            yield Batch(batch.feeds, batch.count, own)
+            if done >= data.skip:
+                yield Batch(batch.feeds, batch.count, own)
             done += batch.count
     if not done:
         raise Usage(f"{data.source}: holds no samples")
@@ -221,7 +223,7 @@ def _random(data: Data, survey: Survey) -> Iterator[Batch]:
     for number in itertools.count():
         if number * data.batch >= data.samples:
             return
-        made = make_feeds(survey.inputs, binding, Draw(number=0 if number == 0 else number, seed=data.seed + number))
+        made = make_feeds(survey.inputs, binding, Draw(number=number, seed=data.seed + data.skip + number))
         feeds = {name: value for name, value in made.items() if isinstance(value, np.ndarray)}
         yield Batch(feeds, data.batch)
 

@@ -72,13 +72,12 @@ class Pattern:
         """The inverse of `pooled` for a mask."""
         return mask.repeat(self.block[0], axis=0).repeat(self.block[1], axis=1)
 
-    def mask(self, scores: Array, sparsity: float, *, by_row: bool = False) -> Array:
+    def mask(self, scores: Array, sparsity: float) -> Array:
         """True where a weight goes: those of the least score, `sparsity` of them (N:M has its own share).
 
         Args:
             scores: importance `[rows, columns]`.
             sparsity: share that goes, rounded to whole parts.
-            by_row: compare within each row only; what rounding leaves over goes by score.
         """
         if self.of:
             rows, columns = scores.shape
@@ -88,7 +87,7 @@ class Pattern:
             np.put_along_axis(found, order, True, axis=2)
             return found.reshape(rows, columns)
         pooled = self.pooled(scores)
-        return self.spread(_least_by_row(pooled, sparsity) if by_row else _least(pooled, round(pooled.size * sparsity)))
+        return self.spread(_least(pooled, round(pooled.size * sparsity)))
 
 
 def _least(scores: Array, count: int) -> Array:
@@ -96,17 +95,3 @@ def _least(scores: Array, count: int) -> Array:
     if count:
         found[np.argsort(scores, axis=None, kind="stable")[:count]] = True
     return found.reshape(scores.shape)
-
-
-def _least_by_row(scores: Array, sparsity: float) -> Array:
-    rows, columns = scores.shape
-    count = int(columns * sparsity)
-    order = np.argsort(scores, axis=1, kind="stable")
-    found = np.zeros(scores.shape, bool)
-    np.put_along_axis(found, order[:, :count], True, axis=1)
-    left = round(scores.size * sparsity) - rows * count
-    if left > 0:
-        following = order[:, count]
-        chosen = np.argsort(scores[np.arange(rows), following], kind="stable")[:left]
-        found[chosen, following[chosen]] = True
-    return found

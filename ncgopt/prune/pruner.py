@@ -26,6 +26,7 @@ from ncgopt.settings import Settings
 from ncgopt.verify.inputs import Survey
 
 Progress = Callable[[str], None]
+_OTHERS = 1 << 20  # seeds apart: random data that calibration did not see
 _SAME = 1e-6  # of the output's variance: what rounding may make of two models that compute the same
 
 
@@ -76,13 +77,28 @@ class Pruner:
         self.eval_data = self._data(settings.eval_data) if settings.eval_data is not None else self.data
         self.data = dataclasses.replace(self.data, labelled=False)
         self.samples = check(self.data, self.survey)
+        self.first: Batch = next(batches(self.data, self.survey))
         if settings.eval_data is not None:
             check(self.eval_data, self.survey)
-        self.first: Batch = next(batches(self.data, self.survey))
+        elif settings.synthetic:
+            self.eval_data = dataclasses.replace(self.eval_data, skip=_OTHERS)
+        else:
+            self._hold_out()
         self.binding = accounting.binding_of(self.survey, self.first.feeds)
         self.base = self.optimized(source, "base.onnx")
         self._serial = 0
         self._known: dict[str | None, moments.Moments] = {}
+
+    def _hold_out(self) -> None:
+        """Keep the last quarter of the samples from calibration, so that the quality is that on data not seen before.
+
+        Too few for two batches are used for both.
+        """
+        seen = -(-self.samples * 3 // 4 // self.first.count) * self.first.count
+        if 0 < seen < self.samples:
+            self.data = dataclasses.replace(self.data, samples=seen)
+            self.eval_data = dataclasses.replace(self.eval_data, skip=seen, samples=self.samples - seen)
+            self.samples = seen
 
     def _data(self, source: str | None) -> Data:
         settings = self.settings

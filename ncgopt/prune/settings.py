@@ -36,7 +36,7 @@ class PruneSettings:
         target_latency, target_size: search for shares so that latency, or the file, is this part of the
             original's; inside (0, 1).
         data: calibration data: `.npz`, folder of such, or `module:function`.
-        eval_data: data for the quality gate; the calibration data without it.
+        eval_data: data for the quality gate; without it the last quarter of `data`, kept from calibration.
         synthetic: calibrate on random data.
         labels: `.npy` with a label per sample, or the name of an array in the data.
         samples: calibrate on no more samples than that.

@@ -111,7 +111,7 @@ def test_data_from_a_function(prune, tmp_path):
     )
     code, out, err = prune(data="source:samples")
     assert code == 0, err
-    assert "on 32 samples" in out
+    assert "on 8 samples" in out
 
 
 def test_random_data_only_with_a_warning(prune):

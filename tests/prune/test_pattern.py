@@ -20,15 +20,9 @@ def magnitude(pattern, sparsity):
 
 
 @pytest.mark.parametrize("sparsity", [0.3, 0.5, 0.9])
-@pytest.mark.parametrize("by_row", [False, True])
-def test_unstructured_meets_the_share(sparsity, by_row):
-    mask = Pattern().mask(np.abs(W), sparsity, by_row=by_row)
+def test_unstructured_meets_the_share(sparsity):
+    mask = Pattern().mask(np.abs(W), sparsity)
     assert mask.sum() == round(W.size * sparsity)
-
-
-def test_by_row_takes_the_same_from_every_row():
-    counts = Pattern().mask(np.abs(W), 0.5, by_row=True).sum(axis=1)
-    assert set(counts.tolist()) == {16}
 
 
 @pytest.mark.parametrize(("text", "kept", "of"), [("2:4", 2, 4), ("4:8", 4, 8), ("1:16", 1, 16)])

@@ -107,8 +107,7 @@ def _pruned(layer: Layer, moments: Moments | None, method: Method, share: float,
     if moments is None or method != "obs":
         scores = _scores(dense, moments if method == "wanda" else None)
         groups, rows, columns = dense.shape
-        by_row = method == "wanda" and settings.scope == "layer" and pattern.block == (1, 1)
-        mask = pattern.mask(scores.reshape(groups * rows, columns), share, by_row=by_row).reshape(dense.shape)
+        mask = pattern.mask(scores.reshape(groups * rows, columns), share).reshape(dense.shape)
         return np.where(mask, 0.0, dense)
     found = np.empty_like(dense)
     for group, matrix in enumerate(dense):
@@ -118,7 +117,11 @@ def _pruned(layer: Layer, moments: Moments | None, method: Method, share: float,
 
 
 def _scores(dense: Array, moments: Moments | None) -> Array:
-    """|W|, times the norm of the input it multiplies where that is known (Sun et al., Wanda, 2023)."""
+    """|W|, times the norm of the input it multiplies where that is known (Sun et al., Wanda, 2023).
+
+    Compared over the whole layer and not output by output, as the paper does for language models: where some inputs are
+    always zero, as at the border of an image, that loses less (14.4 points instead of 18.4 at 70 % of `digits_mlp`).
+    """
     scores = np.abs(dense)
     if moments is None:
         return scores
