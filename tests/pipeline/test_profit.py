@@ -10,7 +10,7 @@ import pytest
 
 import ncgopt
 from ncgopt.errors import Slower
-from ncgopt.pipeline.profit import trades
+from ncgopt.pipeline.profit import Profit, trades
 from ncgopt.settings import MeasureSettings, Settings
 
 
@@ -72,6 +72,16 @@ def test_what_loses_is_taken_back_and_what_wins_stays(chain, monkeypatch):
     assert found is not None
     assert (found.windows, found.remembered, found.unmeasured) == (1, 0, 0)
     assert found.verdict == "no difference within noise"
+
+
+def test_what_only_slows_the_whole_model_down_is_found_by_bisection(chain, monkeypatch):
+    planted.plant(monkeypatch, DetourRule())
+    monkeypatch.setattr(Profit, "refine", lambda _, trial: trial)
+    report = ncgopt.optimize(chain, Settings(measure=True, measurement=MeasureSettings(seconds=30.0)))
+    assert [(one.source, one.measured) for one in report.not_profitable] == [("replace-neg-by-product", "model")]
+    assert report.measurement is not None
+    assert report.measurement.verdict != "slower"
+    assert report.verification.status == "passed"
 
 
 def test_what_wins_stays(chain, monkeypatch):
