@@ -26,6 +26,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+from ncgopt.errors import InputUnreadable
 from ncgopt.report import OutputDifference
 from ncgopt.runtime.process import WorkerDied
 from ncgopt.runtime.session import LoadError
@@ -163,7 +164,7 @@ class NoiseMeter:
                     self._compare(measure, {n: case.with_jitter(JITTER_UNITS) for n, case in cases.items()})
                 case "weights":
                     self._with_nudged_weights(cases)
-        except (LoadError, OSError):
+        except (LoadError, InputUnreadable, OSError):
             return
         except WorkerDied:
             self.record()

@@ -14,6 +14,7 @@ from google.protobuf.message import DecodeError
 
 from ncgopt.errors import InputUnreadable
 from ncgopt.model import wire
+from ncgopt.model.external import DataFolder
 from ncgopt.model.ondisk import FileTensor, SourceFile
 from ncgopt.model.tensors import byte_size
 from ncgopt.runtime.session import Array
@@ -66,7 +67,7 @@ class Outline:
         Large ones are views into a file, and not aligned there: for numpy alone.
 
         Raises:
-            InputUnreadable: a file cannot be read, or changed.
+            InputUnreadable: a file cannot be read, or changed, or external data lie outside of the model's folder.
         """
         found = self.on_disk(tensor)
         return cast(Any, onnx.numpy_helper).to_array(tensor) if found is None else found.view()
@@ -85,11 +86,9 @@ class Outline:
             return None
         found = {entry.key: entry.value for entry in tensor.external_data}
         size = byte_size(ir.DataType(tensor.data_type), math.prod(tensor.dims))
-        path = self.file.path.parent / found["location"]
-        try:
-            return SourceFile(path), int(found.get("offset") or 0), size
-        except OSError as error:
-            raise InputUnreadable(f"{path} cannot be read: {error.strerror or error}") from error
+        offset = int(found.get("offset") or 0)
+        folder = DataFolder(self.file.path.absolute().parent)  # a location must not lead out of it
+        return SourceFile(folder.find(found.get("location", ""), offset + size, tensor.name)), offset, size
 
     @property
     def is_understood(self) -> bool:

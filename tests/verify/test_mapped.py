@@ -127,3 +127,23 @@ def test_what_is_no_model_is_not_read(tmp_path, content):
         read_outline(path)
     with pytest.raises(InputUnreadable):
         read_outline(tmp_path / "missing.onnx")
+
+
+@pytest.mark.parametrize("location", ["../w.bin", "w.bin"])
+def test_external_data_are_read_inside_of_the_folder_only(model, tmp_path, location):
+    folder = tmp_path / "inner"
+    folder.mkdir()
+    onnx.save(onnx.load(model), folder / "m.onnx", save_as_external_data=True, location="w.bin", size_threshold=0)
+    moved = onnx.load(folder / "m.onnx", load_external_data=False)
+    outside = next(tensor for tensor in moved.graph.initializer if tensor.external_data)
+    outside.external_data[0].value = location
+    (tmp_path / "w.bin").write_bytes((folder / "w.bin").read_bytes())
+    onnx.save(moved, folder / "m.onnx")
+    outline = read_outline(folder / "m.onnx")
+    found = next(tensor for tensor in outline.proto.graph.initializer if tensor.external_data)
+    if location == "w.bin":
+        before = {t.name: numpy_helper.to_array(t) for t in onnx.load(model).graph.initializer}
+        assert np.array_equal(outline.array(found), before[found.name])
+        return
+    with pytest.raises(InputUnreadable, match="outside"):
+        outline.array(found)
