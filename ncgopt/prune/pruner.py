@@ -85,7 +85,7 @@ class Pruner:
         else:
             self._hold_out()
         self.binding = accounting.binding_of(self.survey, self.first.feeds)
-        self.base = self.optimized(source, "base.onnx")
+        self.base = self._base()
         self._serial = 0
         self._known: dict[str | None, moments.Moments] = {}
 
@@ -108,6 +108,14 @@ class Pruner:
         if source is None:
             binding = accepted_binding(self.worker, self.source.absolute(), self.survey, settings.seed)
         return Data(source, working_folder(), settings.batch, settings.samples, settings.labels, binding, settings.seed)
+
+    def _base(self) -> Path:
+        """Optimized, or at least with weights where they are looked for: some exporters write Constant nodes."""
+        if self.settings.optimize:
+            return self.optimized(self.source, "base.onnx")
+        output = self.folder / "base.onnx"
+        optimize(self.source, Settings(passes=("lift-constants",), verify=False), output=output, worker=self.worker)
+        return output
 
     def optimized(self, model: Path, name: str) -> Path:
         """The model as `optimize` leaves it, verified; itself where that was switched off."""

@@ -80,6 +80,17 @@ def test_a_layer_of_its_own_and_one_that_is_kept(prune):
     assert (found["w3"] != 0).all()
 
 
+def test_weights_that_are_constant_nodes(prune, tmp_path):
+    model = onnx.load("model.onnx")
+    for tensor in list(model.graph.initializer):
+        model.graph.initializer.remove(tensor)
+        model.graph.node.insert(0, onnx.helper.make_node("Constant", [], [tensor.name], value=tensor))
+    onnx.save(model, "constants.onnx")
+    code, _, err = prune("--method", "magnitude", "--no-optimize", model="constants.onnx")
+    assert code == 0, err
+    assert (weights("constants.pruned.onnx")["w2"] == 0).mean() == 0.5
+
+
 def test_steps_end_where_they_should(prune):
     code, _, err = prune("--schedule", "polynomial", "--steps", 3, "--sparsity", "80%", "--no-optimize")
     assert code == 0, err
