@@ -7,11 +7,16 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
 
 import click
 
 from ncgopt.deferred import defer_unused
 from ncgopt.errors import ExitCode, NcgoptError
+
+if TYPE_CHECKING:
+    from ncgopt.runtime.supervised import Supervised
 
 # Name -> one line of help. A command lives in the module of the same name and is called `command`;
 # listing them here keeps `--help` from importing any of them.
@@ -88,12 +93,13 @@ def _usage_message(error: click.UsageError) -> str:
     return f"{error.format_message().rstrip('.')} (see `{where} --help`)"
 
 
-def invoke(arguments: Sequence[str], *, supervised: bool = False) -> int:
+def invoke(arguments: Sequence[str], *, supervised: Supervised | bool = False) -> int:
     """Run one command line and return its exit code; every exception is turned into one line.
 
     Args:
         arguments: without the program's name.
-        supervised: whether the command may do its work in a child process that can be ended from here.
+        supervised: whether the command may do its work in a child process that can be ended from here; or that
+            child, which is getting ready.
     """
     debug = "--debug" in arguments
     # --debug is valid anywhere on the line: who needs it just saw an error and appends it.
@@ -149,4 +155,21 @@ def _code_of(error: BaseException) -> int:
 def run() -> None:
     """Console script `ncgopt`."""
     defer_unused()
-    sys.exit(invoke(sys.argv[1:], supervised=True))
+    arguments = sys.argv[1:]
+    early = _early(arguments)
+    with early or nullcontext():
+        code = invoke(arguments, supervised=early or True)
+    sys.exit(code)
+
+
+def _early(arguments: Sequence[str]) -> Supervised | None:
+    """The child that most likely is needed, started while we find out what for."""
+    if arguments[:1] != ["optimize"] or {"-h", "--help"} & set(arguments):
+        return None
+    try:
+        from ncgopt.runtime.supervised import Supervised
+
+        # Where nothing will be verified, it has no child of its own to start first.
+        return Supervised(ahead="onnx_ir" if "--no-verify" in arguments else "")
+    except (OSError, NcgoptError):
+        return None  # the command will try again, and say what is wrong

@@ -143,12 +143,15 @@ def _with_own_options(settings: Settings, given: dict[str, Any]) -> Settings:
 
 def _optimize_all(models: Sequence[Path], run: _Run, settings: Settings, reports: list[Report]) -> int:
     """All models, one after the other; one that fails does not stop the others. The first code wins."""
-    if not click.get_current_context().obj:
+    given = click.get_current_context().obj
+    if not given:
         from ncgopt import pipeline
 
         return _one_by_one(models, run, settings, reports, pipeline.optimize)
     from ncgopt.runtime.supervised import Supervised
 
+    if isinstance(given, Supervised) and settings.memory_limit is None:
+        return _one_by_one(models, run, settings, reports, given.optimize)
     with Supervised(settings.memory_limit) as supervised:
         return _one_by_one(models, run, settings, reports, supervised.optimize)
 

@@ -40,9 +40,10 @@ class Supervised:
     Args:
         memory: bytes that the child may hold; None for three quarters of the machine's memory.
         entry: what the child runs, called as `ncgopt.job:run` is; tests plant faults this way.
+        ahead: a module that the child imports before it is given something to do.
     """
 
-    def __init__(self, memory: int | None = None, entry: str = _ENTRY) -> None:
+    def __init__(self, memory: int | None = None, entry: str = _ENTRY, ahead: str = "") -> None:
         self._entry = entry
         sweep_folders(Path(tempfile.gettempdir()))
         self._scratch = Path(tempfile.mkdtemp(prefix="ncgopt-"))
@@ -51,7 +52,7 @@ class Supervised:
         hold(self._held.fileno())
         self._box = BlackBox(self._box_file)
         self._worker = Worker(memory=memory, box=self._box, threads=True)
-        self._worker.start()
+        self._worker.start(ahead)
 
     def __enter__(self) -> Self:
         return self
