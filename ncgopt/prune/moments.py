@@ -62,15 +62,23 @@ class Moments:
         gram: `X'X / rows`, float64 `[groups, inputs, inputs]`; a file that is read as it is needed.
         mean: means, `[groups, inputs]`.
         rows: rows that went in.
+        cross: `Y'X / rows` where `Y` is what the layer is given in the reference; None without one.
     """
 
     gram: Array
     mean: Array
     rows: int
+    cross: Array | None = None
 
 
 def collect(
-    model: ir.Model, layers: Sequence[Layer], data: Data, survey: Survey, worker: Worker, folder: Path
+    model: ir.Model,
+    layers: Sequence[Layer],
+    data: Data,
+    survey: Survey,
+    worker: Worker,
+    folder: Path,
+    reference: ir.Model | None = None,
 ) -> dict[int, Moments]:
     """Moments by position in `layers`; layers whose input no run can show are missing.
 
@@ -81,6 +89,7 @@ def collect(
         survey: the model's inputs.
         worker: process in which ONNX Runtime runs.
         folder: for passing files; the moments live there.
+        reference: a model with values of the same names and shapes, run on the same samples for `Moments.cross`.
 
     Raises:
         Inconclusive: ONNX Runtime cannot run the model on the samples.
@@ -92,6 +101,9 @@ def collect(
         place = Path(tempfile.mkdtemp(dir=folder))
         with _shown(model, names):
             write_beside(model, place / "tapped.onnx")
+        if reference is not None:
+            with _shown(reference, names):
+                write_beside(reference, place / "reference.onnx")
         try:
             rows: dict[int, int] = worker.call("ncgopt.prune.moments:run", place, part, data, survey)
         except (OrtError, WorkerDied) as error:
@@ -101,9 +113,11 @@ def collect(
             mean = np.load(place / f"{key}.mean.npy")
             if not np.isfinite(mean).all() or not np.isfinite(np.einsum("gii->gi", gram)).all():
                 raise Inconclusive(f"layer {layers[key].name} is given NaN or infinity on the calibration data")
-            found[key] = Moments(gram, mean, count)
-        (place / "tapped.onnx").unlink()
-        (place / "tapped.onnx.data").unlink(missing_ok=True)
+            cross = np.load(place / f"{key}.cross.npy", mmap_mode="r") if reference is not None else None
+            found[key] = Moments(gram, mean, count, cross)
+        for name in ("tapped.onnx", "reference.onnx"):
+            (place / name).unlink(missing_ok=True)
+            (place / f"{name}.data").unlink(missing_ok=True)
     return found
 
 
@@ -159,7 +173,7 @@ def _parts(taps: Sequence[Tap]) -> Iterator[list[Tap]]:
 
 
 def run(place: Path, taps: Sequence[Tap], data: Data, survey: Survey) -> dict[int, int]:
-    """Run in the child: sums over all samples, written beside the model as `KEY.gram.npy` and `KEY.mean.npy`.
+    """Run in the child: sums over all samples, written beside the model (`KEY.gram.npy`, `.mean`, `.cross`).
 
     Returns:
         Rows per layer.
@@ -169,15 +183,26 @@ def run(place: Path, taps: Sequence[Tap], data: Data, survey: Survey) -> dict[in
         Usage: the data do not fit the model.
     """
     session = open_session(place / "tapped.onnx", optimize=True, threads=_THREADS)
+    other = place / "reference.onnx"
+    reference = open_session(other, optimize=True, threads=_THREADS) if other.exists() else None
     names = [port.name for port in session.outputs]
+    crosses: dict[int, Array] = {}
     sums: dict[int, tuple[Array, Array]] = {}
     rows: dict[int, int] = {}
     done = 0
     for batch in batches(data, survey):
         stage(f"calibrating ({done} samples)")
         shown = {**batch.feeds, **dict(zip(names, session.run(batch.feeds), strict=True))}
+        others = shown
+        if reference is not None:
+            ports = [port.name for port in reference.outputs]
+            others = {**batch.feeds, **dict(zip(ports, reference.run(batch.feeds), strict=True))}
         for tap in taps:
-            for part in _rows(cast(Array, shown[tap.value]), tap):
+            before = _rows(cast(Array, others[tap.value]), tap)
+            for part, first in zip(_rows(cast(Array, shown[tap.value]), tap), before, strict=True):
+                if reference is not None:
+                    cross = crosses.setdefault(tap.key, np.zeros((tap.groups, tap.width, tap.width)))
+                    cross += first.transpose(0, 2, 1) @ part
                 gram, total = sums.setdefault(
                     tap.key, (np.zeros((tap.groups, tap.width, tap.width)), np.zeros((tap.groups, tap.width)))
                 )
@@ -189,6 +214,8 @@ def run(place: Path, taps: Sequence[Tap], data: Data, survey: Survey) -> dict[in
         gram /= max(rows[key], 1)
         np.save(place / f"{key}.gram.npy", gram)
         np.save(place / f"{key}.mean.npy", total / max(rows[key], 1))
+    for key, cross in crosses.items():
+        np.save(place / f"{key}.cross.npy", cross / max(rows[key], 1))
     return rows
 
 

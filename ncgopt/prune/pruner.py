@@ -163,10 +163,12 @@ class Pruner:
         models.save(model, path)
         return path
 
-    def calibrate(self, model: ir.Model, layers: Sequence[Layer]) -> dict[int, moments.Moments]:
-        """Moments of the layers' inputs in the model as it is now."""
+    def calibrate(
+        self, model: ir.Model, layers: Sequence[Layer], reference: ir.Model | None = None
+    ) -> dict[int, moments.Moments]:
+        """Moments of the layers' inputs in the model as it is now, and with those in the reference."""
         self.say("calibrating")
-        return moments.collect(model, layers, self.data, self.survey, self.worker, self.folder)
+        return moments.collect(model, layers, self.data, self.survey, self.worker, self.folder, reference)
 
     def _calibrate_base(self, model: ir.Model, layers: Sequence[Layer]) -> dict[int, moments.Moments]:
         """The same for a model whose weights are those of the base; kept, since every trial begins there."""
@@ -182,7 +184,9 @@ class Pruner:
         plan = single.plan(find_layers(model, settings), settings)
 
         def calibrate(layers: Sequence[Layer], step: int) -> Mapping[int, moments.Moments]:
-            return self._calibrate_base(model, layers) if step == 1 else self.calibrate(model, layers)
+            if step == 1:
+                return self._calibrate_base(model, layers)
+            return self.calibrate(model, layers, self.load(self.base) if settings.method == "obs" else None)
 
         self.say("pruning")
         notes = single.prune(plan, settings, calibrate if settings.needs_data else None)

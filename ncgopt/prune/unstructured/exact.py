@@ -30,12 +30,34 @@ def affordable(rows: int, columns: int) -> bool:
     return rows * float(columns) ** 3 <= _LARGEST
 
 
-def prune(matrix: Array, gram: Array, pattern: Pattern, sparsity: float, damping: float) -> Array:
-    """The matrix with `sparsity` of its weights zero and the others at their best; arguments as in `obs.prune`."""
-    gram = damped(gram, damping)
-    target = matrix @ gram
+def prune(
+    matrix: Array,
+    gram: Array,
+    pattern: Pattern,
+    sparsity: float,
+    damping: float,
+    wanted: tuple[Array, Array] | None = None,
+) -> Array:
+    """The matrix with `sparsity` of its weights zero and the others at their best.
+
+    Args:
+        matrix: `[outputs, inputs]`, float64.
+        gram: `X'X` of the inputs.
+        pattern: where zeros may lie.
+        sparsity: share of zeros where the pattern leaves that open.
+        damping: relative to the mean of the Gram matrix's diagonal.
+        wanted: the matrix of the model that was not pruned, and `Y'X` of its inputs `Y` and ours: the result then comes
+            as close to what that layer computed as our inputs allow, and not to what ours computes by now.
+    """
+    regular = damped(gram, damping)
     mask = matrix == 0
-    weights = matrix
+    if wanted is None:
+        target, weights = matrix @ regular, matrix
+    else:
+        dense, cross = wanted
+        target = dense @ (cross + regular - gram)
+        weights = refit(target, regular, mask)
+    gram = regular
     for share in _shares(pattern, sparsity, float(mask.mean())):
         scores = _saliencies(weights, gram, mask)
         mask = _partial(pattern, share).mask(scores, share)

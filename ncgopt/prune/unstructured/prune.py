@@ -88,6 +88,7 @@ def prune(plan: Plan, settings: PruneSettings, calibrate: Calibrate | None) -> l
             that each makes up for what the one before changed. None for `magnitude`.
     """
     notes: dict[str, None] = {}
+    dense = [layer.matrices() for layer in plan.layers] if settings.schedule == "polynomial" else []
     steps = settings.steps if settings.schedule == "polynomial" else 1
     for step in range(1, steps + 1):
         moments: Mapping[int, Moments] = calibrate(plan.layers, step) if calibrate is not None else {}
@@ -97,11 +98,14 @@ def prune(plan: Plan, settings: PruneSettings, calibrate: Calibrate | None) -> l
             method: Method = settings.method if key in moments else "magnitude"
             if method != settings.method:
                 notes[f"{layer.name}: no run shows its input, so it was pruned by magnitude"] = None
-            layer.set_matrices(_pruned(layer, moments.get(key), method, shares[key], settings))
+            first = dense[key] if dense else None
+            layer.set_matrices(_pruned(layer, moments.get(key), method, shares[key], settings, first))
     return list(notes)
 
 
-def _pruned(layer: Layer, moments: Moments | None, method: Method, share: float, settings: PruneSettings) -> Array:
+def _pruned(
+    layer: Layer, moments: Moments | None, method: Method, share: float, settings: PruneSettings, first: Array | None
+) -> Array:
     pattern = Pattern.parse(settings.pattern)
     dense = layer.matrices()
     if moments is None or method != "obs":
@@ -111,8 +115,12 @@ def _pruned(layer: Layer, moments: Moments | None, method: Method, share: float,
         return np.where(mask, 0.0, dense)
     found = np.empty_like(dense)
     for group, matrix in enumerate(dense):
-        method_of = exact if exact.affordable(*matrix.shape) else obs
-        found[group] = method_of.prune(matrix, moments.gram[group], pattern, share, settings.damping)
+        gram = moments.gram[group]
+        if exact.affordable(*matrix.shape):
+            wanted = (first[group], moments.cross[group]) if first is not None and moments.cross is not None else None
+            found[group] = exact.prune(matrix, gram, pattern, share, settings.damping, wanted)
+        else:
+            found[group] = obs.prune(matrix, gram, pattern, share, settings.damping)
     return found
 
 
