@@ -94,7 +94,9 @@ def measure(
                 one = loaded[index] = _open(workers[index], paths[index], survey, case, settings, threads)
                 found[index].loads += one.loads
                 found[index].peaks += [] if one.peak is None else [one.peak]
-            _alternate(workers, found, [loaded[index].first for index in range(len(paths))], effort, threads)
+            sizes = _block_sizes(effort, number, max(one.first for one in loaded.values()))
+            end = math.inf if effort.runs is not None else time.monotonic() + effort.seconds / effort.processes
+            _alternate(workers, found, sizes, end, threads)
         order.reverse()
     return found
 
@@ -108,18 +110,11 @@ def _open(worker: Worker, path: Path, survey: Survey, case: Case, settings: Veri
 
 
 def _alternate(
-    workers: Sequence[Worker], found: Sequence[Series], first: Sequence[float], effort: Effort, threads: int
+    workers: Sequence[Worker], found: Sequence[Series], sizes: Sequence[int], end: float, threads: int
 ) -> None:
-    seconds = effort.seconds / effort.processes
-    if effort.runs is not None:
-        runs = math.ceil(effort.runs / effort.processes)
-        blocks = min(runs, max(_MIN_BLOCKS, min(_MAX_BLOCKS, round(runs * max(first) / _BLOCK_SECONDS))))
-        size, end = math.ceil(runs / blocks), math.inf
-    else:
-        size, blocks = max(1, round(_BLOCK_SECONDS / max(first))), _MAX_BLOCKS
-        end = time.monotonic() + seconds
+    """Blocks of so many runs, the models taking turns; after the least number of blocks, until `end`."""
     order = list(range(len(workers)))
-    for number in range(blocks):
+    for number, size in enumerate(sizes):
         if number >= _MIN_BLOCKS and time.monotonic() >= end:
             break
         for index in order:
@@ -127,3 +122,18 @@ def _alternate(
             found[index].runs += wall
             found[index].blocks.append(own if threads == 1 else wall)
         order.reverse()  # whoever comes first finds the machine as the other one left it
+
+
+def _block_sizes(effort: Effort, process: int, seconds: float) -> list[int]:
+    """Runs per block of one process, for a model whose run takes so many seconds."""
+    if effort.runs is None:
+        return [max(1, round(_BLOCK_SECONDS / seconds))] * _MAX_BLOCKS
+    runs = _shares(effort.runs, effort.processes)[process]
+    blocks = max(_MIN_BLOCKS, min(_MAX_BLOCKS, round(runs * seconds / _BLOCK_SECONDS)))
+    return [size for size in _shares(runs, blocks) if size]
+
+
+def _shares(total: int, parts: int) -> list[int]:
+    """As equal as whole numbers can be."""
+    least, more = divmod(total, parts)
+    return [least + (part < more) for part in range(parts)]
