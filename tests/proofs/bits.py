@@ -84,7 +84,7 @@ class Bits:
         """A function that gives equal results for equal arguments."""
         named = ", ".join(f"{k}={v}" for k, v in term.attributes)
         made = z3.Function(f"{term.op}({named})", *(a.sort() for a in args), sort(term.elem))(*args)
-        if term.op in _NEVER_BELOW_ZERO and term.elem in _FLOATS:
+        if term.op in _NEVER_BELOW_ZERO and term.elem in _FLOATS and not _adds_negative_zero(term):
             self.laws.add(f"{term.op} gives nothing below +0.0")
             self._told.append(z3.Or(z3.fpIsNaN(made), z3.Not(z3.fpIsNegative(made))))
         self._knows = False
@@ -114,6 +114,11 @@ class Bits:
         decided = z3.If(z3.fpLT(a, b) if least else z3.fpGT(a, b), a, b)
         equal = z3.And(z3.fpEQ(a, b), first)
         return z3.If(z3.fpIsNaN(a), a, z3.If(z3.fpIsNaN(b), b, z3.If(equal, a, decided)))
+
+
+def _adds_negative_zero(term: Term) -> bool:
+    beta = dict(term.attributes).get("beta", 1.0)
+    return beta == 0 and bool(np.signbit(beta))
 
 
 def sort(elem: int) -> z3.SortRef:
@@ -171,6 +176,15 @@ def _means(*names: str):
 @_means("Add", "Sum")
 def _add(s: Bits, term: Term, args: list):
     return reduce(lambda a, b: z3.fpAdd(_NEAREST, a, b) if term.elem in _FLOATS else a + b, args)
+
+
+@_means("ReduceSum", "ReduceMean")
+def _alone(s: Bits, term: Term, args: list):
+    """Of one element: a sum may start at 0, which makes -0.0 positive."""
+    if len(args) > 1 or term.elem not in _FLOATS:
+        return None
+    zero = z3.fpPlusZero(sort(term.elem))
+    return z3.If(z3.Bool(f"{term.op} starts at 0"), z3.fpAdd(_NEAREST, zero, args[0]), args[0])
 
 
 @_means("Sub")
@@ -288,6 +302,8 @@ def _is_nan(s: Bits, term: Term, args: list):
 @_means("Cast")
 def _cast(s: Bits, term: Term, args: list):
     (x,), source, to = args, term.args[0].elem, term.elem
+    if term.attributes:
+        return None
     target = sort(to)
     if source == TensorProto.BOOL:
         kind = numpy_type(to).type

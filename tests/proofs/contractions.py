@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from proofs.execute import CannotExecute, Executor, Value, handles
+from proofs.execute import CannotExecute, Executor, NoMeaning, Value, handles
 from proofs.operators import elementwise
 from proofs.terms import Tensor, Term
 
@@ -42,11 +42,17 @@ def matmul(ex: Executor, node, attributes: dict, inputs: list) -> Value:
 @handles("Gemm")
 def _gemm(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     a, b, c = [*inputs, None][:3]
+    if a.data.ndim != 2 or b.data.ndim != 2:
+        raise CannotExecute("Gemm of other than matrices")
     a = ex.call("Transpose", a, perm=[1, 0]) if attributes.get("transA") else a
     b = ex.call("Transpose", b, perm=[1, 0]) if attributes.get("transB") else b
     y = scaled(ex, ex.call("MatMul", a, b), attributes.get("alpha", 1.0))
     beta = attributes.get("beta", 1.0)
-    return y if c is None or beta == 0 else ex.call("Add", y, scaled(ex, c, beta))
+    if c is None or beta == 0:
+        return y
+    if np.broadcast_shapes(c.data.shape, y.data.shape) != y.data.shape:
+        raise CannotExecute("Gemm whose addend is larger")
+    return ex.call("Add", y, scaled(ex, c, beta))
 
 
 def scaled(ex: Executor, x: Tensor, factor: float) -> Tensor:
@@ -58,7 +64,7 @@ def scaled(ex: Executor, x: Tensor, factor: float) -> Tensor:
 def _einsum(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     equation = attributes["equation"].replace(" ", "")
     if "->" not in equation or "." in equation or len(inputs) != 2:
-        raise CannotExecute("an Einsum with ellipsis, without arrow, or not of two operands")
+        raise NoMeaning("an Einsum with ellipsis, without arrow, or not of two operands")
     terms, result = equation.split("->")
     left, right = terms.split(",")
     arrays = [value.terms(ex.arena) for value in inputs]
@@ -146,7 +152,7 @@ def _conv_transpose(ex: Executor, node, attributes: dict, inputs: list) -> Value
     xs, ws = x.terms(ex.arena), w.terms(ex.arena)
     group, spatial, n = attributes.get("group", 1), xs.shape[2:], xs.ndim - 2
     if attributes.get("auto_pad", "NOTSET") not in ("NOTSET", "VALID") or attributes.get("output_shape"):
-        raise CannotExecute("ConvTranspose with the output's shape given")
+        raise NoMeaning("ConvTranspose with the output's shape given")
     strides, dilations = attributes.get("strides") or [1] * n, attributes.get("dilations") or [1] * n
     pads, extra = attributes.get("pads") or [0] * 2 * n, attributes.get("output_padding") or [0] * n
     output = [
@@ -176,7 +182,7 @@ def _conv_transpose(ex: Executor, node, attributes: dict, inputs: list) -> Value
 @handles("MaxPool", "AveragePool")
 def _pool(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     if len(node.output) > 1:
-        raise CannotExecute("MaxPool with indices")
+        raise NoMeaning("MaxPool with indices")
     x = inputs[0]
     xs = x.terms(ex.arena)
     shape = xs.shape[2:]
@@ -198,7 +204,7 @@ def _pool(ex: Executor, node, attributes: dict, inputs: list) -> Value:
 @handles("BatchNormalization")
 def _batch_normalization(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     if attributes.get("training_mode") or attributes.get("spatial", 1) == 0 or len([o for o in node.output if o]) > 1:
-        raise CannotExecute("BatchNormalization in training, or not spatial")
+        raise NoMeaning("BatchNormalization in training, or not spatial")
     x = inputs[0]
     parameters = [per_channel(p, x.data.ndim) for p in inputs[1:5]]
     named = {"epsilon": float(np.float32(attributes.get("epsilon", 1e-5)))}

@@ -44,6 +44,8 @@ def _skip_layer_normalization(ex: Executor, node, attributes: dict, inputs: list
     plain = node.op_type == "SkipLayerNormalization"
     x, skip, gamma, *rest = inputs
     beta, bias = ([*rest, None, None][:2]) if plain else (None, [*rest, None][0])
+    if x.data.shape != skip.data.shape or x.data.ndim != 3:
+        raise CannotExecute("a skip of another shape")
     total = ex.call("Add", x, skip)
     total = total if bias is None else ex.call("Add", total, bias)
     y = ex.call("Mul", _normalized(ex, total, {"epsilon": 1e-12, **attributes}, plain), gamma)
@@ -59,6 +61,8 @@ def _fast_gelu(ex: Executor, node, attributes: dict, inputs: list) -> Value:
 
 @handles("BiasGelu")
 def _bias_gelu(ex: Executor, node, attributes: dict, inputs: list) -> Value:
+    if inputs[1].data.shape != inputs[0].data.shape[-1:]:
+        raise CannotExecute("a bias that is no vector")
     return _gelu(ex, ex.call("Add", *inputs), "none")
 
 

@@ -9,11 +9,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto
 
-from proofs.execute import CannotExecute, Executor, NeedsNumbers, Value
+from proofs.execute import CannotExecute, Executor, NeedsNumbers, NoMeaning, Value
 from proofs.terms import Arena, Tensor, numpy_type
 
 Feeds = dict[str, Tensor]
-_SIZES = ((2, 3, 4, 1), (3, 2, 1, 4), (1, 1, 1, 1), (2, 2, 2, 2), (4, 4, 4, 4))
+_SIZES = (
+    (2, 3, 4, 1), (0, 2, 3, 1), (1, 1, 1, 1), (3, 2, 1, 4), (2, 2, 2, 2), (1, 2, 1, 2), (2, 0, 2, 0), (4, 4, 4, 4),
+)  # fmt: skip
 _PATTERNS = (
     (1, 0, 0),
     (0, 1, 1),
@@ -28,7 +30,7 @@ _PATTERNS = (
     (6,),
 )
 """What is tried where numbers are wanted: conditions both ways, positions from either end, sizes."""
-RUNS = 4
+RUNS = 8
 """How many sizes and draws a case is proven for, of those that its model takes."""
 
 
@@ -45,6 +47,8 @@ def feeds(model: onnx.ModelProto, arena: Arena) -> Iterator[tuple[Feeds, list[Va
             try:
                 made = _feeds(model, arena, binding, fixed, pattern)
                 outputs, fixed = _run(model, arena, made, fixed, binding, pattern)
+            except NoMeaning:
+                raise
             except CannotExecute as error:
                 why = error
                 continue

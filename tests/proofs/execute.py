@@ -37,7 +37,11 @@ _REFERENCE_ERRORS = (
 
 
 class CannotExecute(Exception):
-    """An operator, or a form of one, that has no meaning here; or data that the model does not take."""
+    """Data that the model does not take."""
+
+
+class NoMeaning(CannotExecute):
+    """An operator, or a form of one, that has no meaning here: whatever the data, there is no proof."""
 
 
 class NeedsNumbers(Exception):
@@ -129,7 +133,7 @@ class Executor:
             states, rest = results[: len(states)], results[len(states) :]
             kept.append(rest)
         if (go and most > _ROUNDS) or (not kept and len(node.output) > len(states)):
-            raise CannotExecute("a Loop of many rounds, or of none with something to keep")
+            raise NoMeaning("a Loop of many rounds, or of none with something to keep")
         stacked = [
             self.call("Concat", *(Tensor(part.elem, part.data[np.newaxis]) for part in parts), axis=0)
             for parts in zip(*kept, strict=True)
@@ -235,7 +239,7 @@ class Executor:
         elif schema is not None and schema.has_function:
             function = schema.function_body
         else:
-            raise CannotExecute(f"{node.op_type} has no meaning here")
+            raise NoMeaning(f"{node.op_type} has no meaning here")
         named = onnx.NodeProto()
         named.CopyFrom(node)
         given = {a.name for a in node.attribute}

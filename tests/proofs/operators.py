@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import ml_dtypes
 import numpy as np
 from onnx import TensorProto
 
-from proofs.execute import CannotExecute, Executor, Value, handles
+from proofs.execute import CannotExecute, Executor, NoMeaning, Value, handles
 from proofs.terms import Tensor, Term, numpy_type
 
 _PREDICATES = ("And", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor")
@@ -38,7 +39,7 @@ def elementwise(ex: Executor, op: str, elem: int, inputs: Iterable[Tensor], attr
 @handles(*_ELEMENTWISE)
 def _elementwise(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     if attributes.get("broadcast"):
-        raise CannotExecute("broadcasting of before opset 7")
+        raise NoMeaning("broadcasting of before opset 7")
     if len(inputs) == 1 and node.op_type in ("Max", "Min", "Sum", "Mean"):
         return inputs[0]
     return elementwise(ex, node.op_type, inputs[0].elem, inputs, attributes)
@@ -67,8 +68,12 @@ def _clip(ex: Executor, node, attributes: dict, inputs: list) -> Value:
         if name in attributes and name not in bounds:
             bounds[name] = ex.constant(attributes[name], x.elem)
     bounds = {name: value for name, value in bounds.items() if value is not None}
+    if numpy_type(x.elem).kind not in "iu":  # an end that is left out is the last number: infinity is clipped
+        for name in ("min", "max"):
+            bounds.setdefault(name, ex.constant(getattr(ml_dtypes.finfo(numpy_type(x.elem)), name), x.elem))
     if not bounds:
         return x
+    bounds = {name: bounds[name] for name in ("min", "max") if name in bounds}
     if any(value.data.size != 1 for value in bounds.values()):
         raise CannotExecute("Clip takes scalars")
     bounds = {name: Tensor(value.elem, value.data.reshape(())) for name, value in bounds.items()}
@@ -80,12 +85,16 @@ def _cast(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     to = attributes["to"]
     if to == inputs[0].elem:
         return inputs[0]
-    return elementwise(ex, "Cast", to, inputs, {"saturate": attributes.get("saturate", 1)})
+    named = {
+        k: attributes[k] for k, usual in (("saturate", 1), ("round_mode", "up")) if attributes.get(k, usual) != usual
+    }
+    return elementwise(ex, "Cast", to, inputs, {k.replace("round_mode", "rounding"): v for k, v in named.items()})
 
 
 @handles("CastLike")
 def _cast_like(ex: Executor, node, attributes: dict, inputs: list) -> Value:
-    return ex.call("Cast", inputs[0], to=inputs[1].elem, saturate=attributes.get("saturate", 1))
+    named = {k: attributes[k] for k in ("saturate", "round_mode") if k in attributes}
+    return ex.call("Cast", inputs[0], to=inputs[1].elem, **named)
 
 
 @handles("SequenceAt")
@@ -98,7 +107,7 @@ def _dropout(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     training = inputs[2] if len(inputs) > 2 else None
     ratio = inputs[1] if len(inputs) > 1 else None
     if training is not None and ex.numbers(training).any() and (ratio is None or ex.numbers(ratio).any()):
-        raise CannotExecute("Dropout in training")
+        raise NoMeaning("Dropout in training")
     if len(node.output) < 2:
         return inputs[0]
     elem = TensorProto.BOOL if ex.opsets[""] >= 10 else inputs[0].elem
@@ -119,7 +128,13 @@ def over_axes(ex: Executor, op: str, x: Tensor, axes: Iterable[int], keepdims: b
 
 
 def _of_row(ex: Executor, op: str, row: tuple[Term, ...], elem: int, named: tuple) -> Term:
-    if len(row) == 1 and op in ("ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"):
+    whole = numpy_type(elem).kind in "iub"
+    if len(row) == 1 and op in (
+        "ReduceMax",
+        "ReduceMin",
+        "ReduceProd",
+        *(("ReduceSum", "ReduceMean") if whole else ()),
+    ):
         return row[0]
     return ex.arena.make(op, elem, row, named)
 
@@ -171,7 +186,7 @@ def _quantization(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     """With the scale and zero point of its channel for each element."""
     x, scale, zero = [*inputs, None][:3]
     if attributes.get("block_size"):
-        raise CannotExecute("quantization in blocks")
+        raise NoMeaning("quantization in blocks")
     down = node.op_type == "QuantizeLinear"
     if zero is None:
         elem = (attributes.get("output_dtype") or TensorProto.UINT8) if down else x.elem

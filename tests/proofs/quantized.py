@@ -10,7 +10,13 @@ from proofs.execute import CannotExecute, Executor, Value, handles
 from proofs.terms import Tensor
 
 
-def _wide(ex: Executor, q: Tensor, scale: Tensor, zero: Tensor | None, axis: int = 1) -> Tensor:
+def _wide(ex: Executor, q: Tensor, scale: Tensor, zero: Tensor | None, axis: int | None = None) -> Tensor:
+    """One scale for the whole tensor, but where an axis is given; in float32, of 8 bits."""
+    if scale.elem != TensorProto.FLOAT or (axis is None and scale.data.size != 1):
+        raise CannotExecute("scales of another type or number")
+    if q.elem not in (TensorProto.INT8, TensorProto.UINT8) or (zero is not None and zero.elem != q.elem):
+        raise CannotExecute("a zero point of another type, or not of 8 bits")
+    axis = 1 if axis is None else axis
     return ex.call("DequantizeLinear", q, scale, zero, axis=axis)
 
 
@@ -96,6 +102,8 @@ def _matmul_integer(ex: Executor, node, attributes: dict, inputs: list) -> Value
 def _matmul_integer_to_float(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     a, b, a_scale, b_scale, a_zero, b_zero, bias = [*inputs, None, None, None][:7]
     product = ex.call("MatMulInteger", a, b, a_zero, b_zero)
+    if a_scale.data.size != 1 or b_scale.data.ndim > 1 or (bias is not None and bias.data.shape != (b.data.shape[-1],)):
+        raise CannotExecute("scales or a bias of another shape")
     y = _in_units(ex, product, a_scale, b_scale)
     return y if bias is None else ex.call("Add", y, bias)
 

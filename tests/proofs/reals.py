@@ -96,7 +96,7 @@ class Reals:
             return self.opaque(term, args)
         try:
             return found(self, term, args)
-        except ZeroDivisionError:
+        except (ZeroDivisionError, OverflowError):
             return self.opaque(term, args)
 
     def _infinite(self, term: Term) -> Rational:
@@ -215,7 +215,7 @@ class Reals:
         atoms = [self._single(m) for m in members]
         names = {atom.function if atom is not None else "" for atom in atoms}
         name = names.pop()
-        if names or not name.startswith(INCREASING) or len(atoms) < 2:
+        if names or not name.startswith(INCREASING) or len(atoms) < 2 or "alpha=-" in name:
             return None
         self.laws.add(f"{re.match('[A-Za-z]*', name)[0].lower()} increases")
         return self.atom(name, self.maximum(*(atom.args[0] for atom in atoms if atom is not None)))

@@ -7,9 +7,10 @@ import onnx
 from onnx import TensorProto
 
 from proofs.contractions import dot
-from proofs.execute import MOVES, CannotExecute, Executor, Value, handles
+from proofs.execute import MOVES, CannotExecute, Executor, NoMeaning, Value, handles
 from proofs.terms import Tensor
 
+_MOST = 64
 _REDUCTIONS = {"add": "Add", "mul": "Mul", "max": "Max", "min": "Min"}
 
 
@@ -39,8 +40,10 @@ def _resize(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     data = [None if value is None else ex.numbers(value) for value in rest]
     if attributes.get("mode", "nearest") == "nearest":
         return tuple(ex.moved(node, inputs, (0,)))
-    if attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize" or x.data.size > 64:
-        raise CannotExecute("Resize that extrapolates, or of many elements")
+    if attributes.get("coordinate_transformation_mode") == "tf_crop_and_resize":
+        raise NoMeaning("Resize that extrapolates")
+    if x.data.size > _MOST:
+        raise CannotExecute("Resize of many elements")
     terms, columns = list(x.terms(ex.arena).flat), []
     for k in range(x.data.size):
         unit = np.zeros(x.data.size, np.float32)
@@ -64,7 +67,7 @@ def _recurrent(ex: Executor, node, attributes: dict, inputs: list) -> Value:
     x, w, r, *rest = inputs
     bias, lengths, *states = [*rest, *[None] * (4 - len(rest))][:4]
     if attributes.get("layout") or attributes.get("direction", "forward") == "bidirectional" or len(rest) > 4:
-        raise CannotExecute("a recurrent layer with peepholes, another layout or two directions")
+        raise NoMeaning("a recurrent layer with peepholes, another layout or two directions")
     steps, batch, hidden = x.data.shape[0], x.data.shape[1], r.data.shape[2]
     zeros = Tensor(x.elem, np.zeros((1, batch, hidden), onnx.helper.tensor_dtype_to_np_dtype(x.elem)))
     states = [zeros if state is None else state for state in states[: 2 if node.op_type == "LSTM" else 1]]

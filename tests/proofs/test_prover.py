@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import onnx
 import pytest
+from case_file import Case, all_cases
 
-from ncgopt.rewrite import Claim
+from ncgopt import model as models
+from ncgopt.errors import UnsoundRewrite
+from ncgopt.rewrite import Claim, Engine, Requires, Session
+from ncgopt.runtime import Worker
+from ncgopt.settings import Target
 from proofs.prove import BITS, MOVES, REALS, TESTED, Refuted, prove
+from proofs.record import RULE_BY_NAME
 
 _HEAD = '<ir_version: 10, opset_import: ["" : 21]> '
 
@@ -162,3 +168,37 @@ def test_shapes_that_differ_refute():
             model("{ y = Flatten<axis = 1>(x) }", signature),
             Claim.EXACT,
         )
+
+
+_OF_THE_RUNTIME = {("fuse-gemm-relu", "fused-kernel"), ("replace-cast-like", "default-rounding")}
+"""Guards that a kernel needs which is missing, or does not do what its specification says."""
+
+
+def guarded() -> list[Case]:
+    """The cases in which a guard keeps an exact rule from changing bits."""
+    found = []
+    for case in all_cases():
+        rule = RULE_BY_NAME.get(case.subject)
+        if case.verdict != "refuses" or rule is None or rule.claim is not Claim.EXACT:
+            continue
+        guards = {guard.name for guard in rule.requires if isinstance(guard, Requires)}
+        if case.guard in guards and (rule.name, case.guard) not in _OF_THE_RUNTIME:
+            found.append(case)
+    return found
+
+
+@pytest.mark.parametrize("case", guarded(), ids=str)
+def test_without_its_guard_an_exact_rule_is_not_proven(case: Case):
+    rule = RULE_BY_NAME[case.subject]
+    before = onnx.parser.parse_model(case.source)
+    changed = models.from_proto(before).model
+    with Worker() as worker:
+        Session(changed, worker=worker)
+        try:
+            Engine([rule], Target(case.target), without=frozenset({(rule.name, case.guard)})).run(changed)
+        except (UnsoundRewrite, ValueError, TypeError, IndexError):
+            return  # the engine keeps it from happening
+    try:
+        assert prove(before, models.to_proto(changed), Claim.EXACT).kind == TESTED
+    except Refuted:
+        return
