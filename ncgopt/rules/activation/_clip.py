@@ -59,7 +59,7 @@ def bounds(clip: ir.Node) -> Bounds | None:
         low, high = (_attribute(clip, name) for name in ("min", "max"))
     else:
         low, high = (_input(clip, index) for index in (1, 2))
-    if low is None or high is None or low.number > high.number:
+    if low is None or high is None or not low.number <= high.number:
         return None
     return Bounds(low, high) if low.number < math.inf and high.number > -math.inf else None
 

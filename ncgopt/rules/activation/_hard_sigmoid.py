@@ -73,8 +73,8 @@ def _match(root: ir.Node, clip: ir.Node, height: float, x: ir.Value, *, times_x:
     if line is None or outer is None or not _consists_of(line, (0,), (1,)) or not _consists_of(outer, product):
         return None
     factor = outer.terms[product]
-    if abs(factor * height - 1) > _TOLERANCES.get(facts.dtype(x) or ir.DataType.UNDEFINED, _TOLERANCE):
-        return None
+    if not abs(factor * height - 1) <= _TOLERANCES.get(facts.dtype(x) or ir.DataType.UNDEFINED, _TOLERANCE):
+        return None  # a factor of NaN included
     alpha, beta = line.terms[(1,)] / height, line.terms[(0,)] / height
     return Match(x, line.nodes | outer.nodes | {clip}, max(line.rank, outer.rank), root, alpha, beta)
 
