@@ -173,6 +173,14 @@ def test_axes_from_the_end_count_before_they_were_allowed(opset):
     assert facts.shape(values["b"]) == ("N", 1, 3, 1)
 
 
+def test_a_slope_may_enlarge_what_it_scales():
+    """Against the standard, but ONNX Runtime runs it; ONNX's own inference gives the shape of x."""
+    values = load(HEAD + "g (float[1, 1, 2] x, float[1, N, 2] z) => (float[A, B, C] y, float[D, E, F] w) "
+                  "<float[2, 1, 1] s = {0.25, 0.5}, float[2] t = {0.25, 0.5}> { y = PRelu(x, s)  w = PRelu(z, t) }")  # fmt: skip
+    assert facts.shape(values["y"]) == (2, 1, 2)
+    assert facts.shape(values["w"]) == (1, "N", 2)
+
+
 def test_numbers_that_wrap_are_unknown():
     """The largest int64 is kept, as Slices end with it; no int32 holds it."""
     values = load(HEAD + "g () => (int64[2] y) <int64[2] e = {9223372036854775807, 4}> "

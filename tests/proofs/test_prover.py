@@ -170,7 +170,11 @@ def test_shapes_that_differ_refute():
         )
 
 
-_OF_THE_RUNTIME = {("fuse-gemm-relu", "fused-kernel"), ("replace-cast-like", "default-rounding")}
+_OF_THE_RUNTIME = {
+    ("fuse-gemm-relu", "fused-kernel"),
+    ("replace-cast-like", "default-rounding"),
+    ("eliminate-expand-before-broadcast", "zeros-alike"),
+}
 """Guards that a kernel needs which is missing, or does not do what its specification says."""
 
 

@@ -49,6 +49,9 @@ def types_of_outputs(view: NodeView) -> list[ValueType]:
     types = schema.infer(view)
     if view.node.domain:
         return types
+    if view.node.op_type == "PRelu":
+        # ONNX's inference gives x's shape; ONNX Runtime lets a larger slope enlarge it, against the standard.
+        return [ValueType(types[0].dtype, broadcasting.elementwise(view))]
     if reshaping.counts_from_the_end(view):
         return [ValueType(types[0].dtype, reshaping.from_the_end(view))]
     if view.node.op_type == "SequenceAt":

@@ -25,14 +25,18 @@ class Match:
 
     @property
     def window_fits(self) -> bool:
-        """Whether there is a window: the padded input is never smaller than one."""
+        """Whether there is a window: the padded input is never smaller than one.
+
+        An axis has one element at least: ONNX Runtime runs none of these operators without.
+        """
         x = self.conv.inputs[0]
         shape = facts.shape(x) if x is not None else None
         if shape is None:
             return False
         for k, dim in enumerate(shape[2:]):
-            reach = self.shape.dilations[k] * (self.shape.kernel[k] - 1)
-            if not is_at_least(add(dim, self.shape.begins[k] + self.shape.ends[k]), reach):
+            window = self.shape.dilations[k] * (self.shape.kernel[k] - 1) + 1
+            padding = self.shape.begins[k] + self.shape.ends[k]
+            if 1 + padding < window and not is_at_least(add(dim, padding), window):
                 return False
         return True
 

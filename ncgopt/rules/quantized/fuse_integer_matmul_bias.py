@@ -39,6 +39,11 @@ class FuseIntegerMatmulBias(Rule[Match]):
             "the kernel reads one number per column, whatever the shape",
             lambda m: (n := columns(_matrix(m))) is not None and facts.static(m.bias) == (n,),
         ),
+        Requires[Match](
+            "flat-parameters",
+            "beside a scale of higher rank the kernel adds the bias twice",
+            lambda m: all(facts.rank(v) in (0, 1) for v in m.product.inputs[2:] if v is not None),
+        ),
     )
     pays = (Pays[Match]("sole-user", "it would be computed twice", lambda m: facts.sole_user(m.product.outputs[0])),)
 

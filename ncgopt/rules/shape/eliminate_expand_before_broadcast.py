@@ -39,6 +39,11 @@ class EliminateExpandBeforeBroadcast(Rule[Match]):
         Requires[Match](
             "covered-by-another", "no other input is known to have the expanded shape", lambda m: _is_covered(m)
         ),
+        Requires[Match](
+            "zeros-alike",
+            "which of 0 and -0 is larger depends on how ONNX Runtime repeats the elements",
+            lambda m: m.node.op_type not in ("Min", "Max") or facts.is_integer(m.node.outputs[0]),
+        ),
     )
 
     def match(self, node: ir.Node) -> Match | None:
