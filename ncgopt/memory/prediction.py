@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from onnx import GraphProto, NodeProto
 
 from ncgopt.facts import Dim, symbols
+from ncgopt.facts.polynomials import polynomial
 from ncgopt.memory import kernels
 from ncgopt.memory.executed import Size
 from ncgopt.memory.plan import buffers
 from ncgopt.memory.schedule import bodies, reads
-
-_COMPARED = 64  # expressions that are compared with each other, the longest first
 
 
 @dataclass(frozen=True)
@@ -136,24 +135,25 @@ def _made(body: GraphProto) -> set[str]:
 def expressions(graph: GraphProto, nodes: Sequence[NodeProto], sizes: Mapping[str, Size]) -> list[Dim]:
     """The peak as expressions over the symbols of the inputs: at any binding it is the largest of them.
 
-    Without workspace and subgraphs. Values of unknown size are left out.
+    Those that grow fastest come first. Without workspace and subgraphs. Values of unknown size are left out.
     """
     sums: list[Dim] = [0] * len(nodes)
     for buffer in buffers(graph, nodes, sizes):
         size = _largest([sizes[name].bytes for name in buffer.values if name in sizes])
         for step in range(buffer.first, min(buffer.last + 1, len(nodes))):
             sums[step] = symbols.add(sums[step], size)
-    distinct = sorted({dim for dim in sums if dim is not None}, key=lambda dim: -len(str(dim)))
-    return list(_undominated(distinct[:_COMPARED])) + distinct[_COMPARED:]
+    kept: list[Dim] = []
+    for dim in sorted({dim for dim in sums if dim is not None}, key=_growth, reverse=True):
+        if not any(symbols.is_at_least(symbols.sub(other, dim), 0) for other in kept):
+            kept.append(dim)
+    return kept
 
 
-def _undominated(dims: Sequence[Dim]) -> Iterator[Dim]:
-    left = list(dims)
-    for dim in dims:
-        if any(other != dim and symbols.is_at_least(symbols.sub(other, dim), 0) for other in left):
-            left.remove(dim)
-        else:
-            yield dim
+def _growth(dim: int | str) -> tuple[int, int, str]:
+    """How fast it grows: its degree, and the sum of the factors of that degree."""
+    terms = polynomial(dim)
+    degree = max((len(monomial) for monomial in terms), default=0)
+    return degree, sum(factor for monomial, factor in terms.items() if len(monomial) == degree), str(dim)
 
 
 def _largest(dims: Sequence[Dim]) -> Dim:
