@@ -22,7 +22,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 COMMAND = [sys.executable, "-c", "from ncgopt_cli.main import run; run()"]
-AT_A_TIME = 3
+AT_A_TIME = min(3, os.cpu_count() or 1)
 SECONDS = 10.0
 START = 2.5  # seconds that a start may take on a machine for which SECONDS holds; slower ones get more
 MEMORY = 300_000_000
