@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pickle
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -42,6 +44,8 @@ class Worker:
         self._home = threading.get_ident()
         self.losses = 0
         """How many children have died: with each goes what calls had left in it."""
+        self.waits: Counter[int] = Counter()
+        """Milliseconds that each thread, by its identity, has waited for its turn."""
 
     def __enter__(self) -> Self:
         return self
@@ -87,8 +91,10 @@ class Worker:
             Exception: whatever the function raised, if it is a built-in or an exception of this
                 library; `RemoteError` with its text otherwise. The child's traceback is its note.
         """
+        asked = time.monotonic()
         while not self._busy.acquire(timeout=_TURN_SECONDS):
             pass  # in one go, the wait could not be ended by the watchdog
+        self.waits[threading.get_ident()] += round(1000 * (time.monotonic() - asked))
         try:
             if self._child is None and threading.get_ident() != self._home:
                 raise WorkerDied("", None, "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +21,7 @@ class Ahead:
 
     Whoever else uses the child waits for his turn, a step at most. Where anything goes wrong, and where the
     models are to be compared by windows because memory is short, nothing comes of it: verification then does
-    it again at its own time, and says what there is to say.
+    it again, and says what there is to say; in the time that is left.
     """
 
     def __init__(self, original: Path, settings: VerifySettings, worker: Worker) -> None:
@@ -38,21 +37,27 @@ class Ahead:
         """Have it end after the step it is at; nobody needs it any more."""
         self._ends.set()
 
-    def take(self, original: Path, settings: VerifySettings) -> Baseline | None:
-        """Wait for its end; what it has found out where that serves a comparison with `original`, once."""
+    def take(self, original: Path, settings: VerifySettings) -> tuple[Baseline | None, Clock]:
+        """Wait for its end; what it has found out where that serves a comparison with `original`, once.
+
+        And the time left of what `settings` allow for that comparison.
+        """
         while self._thread.is_alive():
             self._thread.join(0.25)  # so that Ctrl-C is heard on Windows
         found, self._baseline = self._baseline, None
-        fits = (original, settings) == (self._original, self._settings)
-        if found is None or not fits or self._worker.losses != self._losses:
-            return None
-        found.child.clock = Clock(settings.timeout, time.monotonic() - self._seconds)
-        return found
+        spent, self._seconds = self._seconds, 0.0
+        if (original, settings) != (self._original, self._settings):
+            return None, Clock(settings.timeout)
+        clock = Clock(settings.timeout, time.monotonic() - spent)
+        if found is None or self._worker.losses != self._losses:
+            return None, clock
+        found.child.clock = clock
+        return found, clock
 
     def _work(self) -> None:
         clock = Clock(self._settings.timeout, ends=self._ends)
         child = Child(self._worker, self._settings, clock)
-        with suppress(Exception):  # it will happen again, at a time when somebody listens
+        try:
             path = self._original.absolute()
             survey: Survey = child.ask("survey_of", path)
             mode, _ = memory.mode_for(self._settings, survey.bytes)
@@ -60,6 +65,8 @@ class Ahead:
                 return
             child.large = survey.bytes >= memory.LARGE
             child.settings = replace(self._settings, mode=mode)
-            found = Baseline.of(Reference.find(child, path, survey))
+            self._baseline = Baseline.of(Reference.find(child, path, survey))
             child.ask("close")  # until the result comes, its memory is free for others
-            self._baseline, self._seconds = found, clock.elapsed
+        except Exception:  # it will happen again, at a time when somebody listens
+            self._baseline = None
+        self._seconds = clock.elapsed - self._worker.waits[threading.get_ident()] / 1000

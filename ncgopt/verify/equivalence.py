@@ -73,8 +73,8 @@ def verify(
             raise InputUnreadable(f"{path}: {'is a directory' if path.is_dir() else 'no such file'}")
     with ExitStack() as stack:
         running = worker or stack.enter_context(Worker(memory=settings.memory_limit))
-        baseline = ahead.take(original, settings) if ahead is not None else None
-        child = baseline.child if baseline is not None else Child(running, settings, Clock(settings.timeout))
+        baseline, clock = ahead.take(original, settings) if ahead is not None else (None, Clock(settings.timeout))
+        child = baseline.child if baseline is not None else Child(running, settings, clock)
         check = _Check(child, original.absolute(), result.absolute(), keep, baseline)
         outcome = check.outcome()
         running.call("ncgopt.verify.remote:release")

@@ -11,7 +11,7 @@ from ncgopt.runtime.process import WorkerDied
 from ncgopt.runtime.session import LoadError, RunError
 from ncgopt.verify.cases import Case
 from ncgopt.verify.inputs import Survey
-from ncgopt.verify.original import Child, Original, load_reason
+from ncgopt.verify.original import Child, Original, OutOfTime, load_reason
 from ncgopt.verify.search import CaseSearch, Found
 
 _PRECISE_SHARE = 0.05  # of the whole time, for float64
@@ -47,6 +47,7 @@ class Reference:
 
         Raises:
             Undecided: there are none.
+            OutOfTime: there was no time left to look for any.
             WorkerDied: there is too little memory for it.
         """
         reasons: list[str] = []
@@ -68,6 +69,8 @@ class Reference:
                 continue
             if found.cases:
                 return cls(child, path, survey, optimize, found)
+            if not original.trials:
+                raise OutOfTime
             refusals = [*original.crashes, *found.refusals]
             reasons.append(
                 f"the original refused all data in {original.trials} attempts"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
+import time
 from pathlib import Path
 
 import onnx
@@ -43,7 +45,7 @@ def test_the_verdict_is_the_same(original: Path, result: Path):
         ahead = Ahead(original, settings, worker)
         assert timeless(verify(original, result, settings, worker=worker, ahead=ahead)) == timeless(usual)
         assert usual.status == "passed"
-        assert ahead.take(original, settings) is None
+        assert ahead.take(original, settings)[0] is None
 
 
 def test_a_wrong_result_is_found(original: Path, tmp_path: Path):
@@ -76,7 +78,7 @@ def test_it_serves_only_what_it_was_made_for(original: Path, result: Path, other
     with Worker() as worker:
         worker.start()
         ahead = Ahead(original, VerifySettings(), worker)
-        assert ahead.take(original if other else result, other or VerifySettings()) is None
+        assert ahead.take(original if other else result, other or VerifySettings())[0] is None
 
 
 def test_it_ends_when_nobody_needs_it(original: Path):
@@ -84,4 +86,35 @@ def test_it_ends_when_nobody_needs_it(original: Path):
         worker.start()
         ahead = Ahead(original, VerifySettings(), worker)
         ahead.stop()
-        assert ahead.take(original, VerifySettings()) is None
+        assert ahead.take(original, VerifySettings())[0] is None
+
+
+def test_time_that_it_took_is_not_given_again(tmp_path: Path):
+    endless = write(
+        tmp_path / "endless.onnx",
+        """<ir_version: 10, opset_import: ["" : 21]> g (float[3] x) => (float[3] y) {
+            more = Constant<value = bool {1}>()
+            y = Loop("", more, x) <body = b (int64 i, bool c, float[3] v) => (bool d, float[3] u)
+                { d = Identity(c)  u = Sqrt(v) }> }""",
+    )
+    settings = VerifySettings(timeout=3.0)
+    with Worker() as worker:
+        worker.start()
+        ahead = Ahead(endless, settings, worker)
+        start = time.monotonic()
+        outcome = verify(endless, endless, settings, worker=worker, ahead=ahead)
+        assert outcome.status == "inconclusive"
+        assert time.monotonic() - start < 2 * settings.timeout - 0.5
+        assert "3 s" in outcome.reason
+
+
+def test_time_in_which_others_used_the_child_is_given(original: Path, result: Path):
+    settings = VerifySettings(timeout=4.0)
+    with Worker() as worker:
+        worker.call("operator:add", 1, 1)
+        other = threading.Thread(target=worker.call, args=("time:sleep", 4.5))
+        other.start()
+        time.sleep(0.2)
+        ahead = Ahead(original, settings, worker)
+        assert verify(original, result, settings, worker=worker, ahead=ahead).status == "passed"
+        other.join()
