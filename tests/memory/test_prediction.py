@@ -56,6 +56,22 @@ def test_what_a_branch_takes_comes_on_top(tmp_path):
     assert prediction.peak_bytes == (1 + 1 + 3) * 4000  # a, y, and the branch that takes more
 
 
+@pytest.mark.parametrize("opset", [9, 10, 11, 13, 18])
+def test_blocked_convolutions_have_sizes_in_every_operator_set(tmp_path, opset):
+    weights = "float[16, 3, 3, 3] w, float[16, 16, 1, 1] v"
+    text = f"""<ir_version: 8, opset_import: ["" : {opset}]>
+    g (float[1, 3, 8, 8] x, {weights}) => (float[1, 16, 8, 8] y)
+    {{ a = Conv<pads = [1, 1, 1, 1]>(x, w)  r = Relu(a)  e = Exp(r)  y = Conv(e, v) }}"""
+    model = onnx.parser.parse_model(text)
+    for name, dims in (("w", (16, 3, 3, 3)), ("v", (16, 16, 1, 1))):
+        model.graph.initializer.append(onnx.numpy_helper.from_array(np.ones(dims, np.float32), name))
+        del model.graph.input[-1]
+    onnx.save(model, tmp_path / "m.onnx")
+    prediction, _ = predicted(tmp_path / "m.onnx", {})
+    assert any("nchwc" in step.operator for step in prediction.steps)
+    assert prediction.unknown == ()
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="measured in /proc")
 def test_prediction_and_measurement_agree(diamond, tmp_path):
     np.savez(tmp_path / "feeds.npz", x=np.ones((700, 1000), np.float32))
