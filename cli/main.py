@@ -164,8 +164,8 @@ def run() -> None:
 
 def _early(arguments: Sequence[str]) -> Supervised | None:
     """The child that most likely is needed, started while we find out what for."""
-    if arguments[:1] != ["optimize"] or {"-h", "--help"} & set(arguments):
-        return None
+    if arguments[:1] != ["optimize"] or {"-h", "--help", "-j", "--jobs", "--engine"} & set(arguments):
+        return None  # several models have children of their own
     try:
         from ncgopt.runtime.supervised import Supervised
 

@@ -6,6 +6,7 @@ One line per error: what went wrong, where, and what to do about it. Anything th
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import TYPE_CHECKING, ClassVar
 
@@ -31,6 +32,33 @@ class ExitCode(IntEnum):
     OUT_OF_RESOURCES = 71
     CANNOT_WRITE = 73
     INTERRUPTED = 130
+
+
+_WORST_FIRST = (
+    ExitCode.INTERRUPTED,
+    ExitCode.BUG,
+    ExitCode.UNSOUND_REWRITE,
+    ExitCode.VERIFICATION_FAILED,
+    ExitCode.OUT_OF_RESOURCES,
+    ExitCode.CANNOT_WRITE,
+    ExitCode.UNAVAILABLE,
+    ExitCode.USAGE,
+    ExitCode.INPUT_UNREADABLE,
+    ExitCode.MODEL_INVALID,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.GATE_NOT_MET,
+    ExitCode.SLOWER,
+    ExitCode.FINDINGS,
+    ExitCode.DONE,
+)
+
+
+def worst(codes: Iterable[ExitCode]) -> ExitCode:
+    """The code of a run over many models: that of the gravest failure, in whatever order they came.
+
+    First what is wrong with us, then with the machine, then with what was given, then gates that were not met.
+    """
+    return min(codes, key=_WORST_FIRST.index, default=ExitCode.DONE)
 
 
 class NcgoptError(Exception):

@@ -39,11 +39,17 @@ class Limits:
         seconds: time for the call; None for no limit.
         memory: bytes that the child may hold; None for no limit.
         box: where the child notes what it is doing and until when it may; it is killed when it is late.
+        stop: set by another thread where the call is not wanted any more.
     """
 
     seconds: float | None = None
     memory: int | None = None
     box: BlackBox | None = None
+    stop: threading.Event | None = None
+
+
+class Stopped(Exception):
+    """The call was not wanted any more, and its child was ended."""
 
 
 class Child:
@@ -94,10 +100,11 @@ class Child:
 
         Raises:
             WorkerDied: it crashed, or had to be killed because of `limits`.
+            Stopped: `limits.stop` was set.
         """
         if not self._is_ready:  # what it imports on starting is not the call's time
             self._is_ready = True
-            self._answer(Limits(_START_SECONDS, limits.memory), None)
+            self._answer(Limits(_START_SECONDS, limits.memory, stop=limits.stop), None)
         return self._answer(limits, listener)
 
     def _answer(self, limits: Limits, listener: Callable[[str], None] | None) -> tuple[Any, ...]:
@@ -121,7 +128,9 @@ class Child:
                 listener(reply[1])
 
     def _enforce(self, limits: Limits, start: float) -> None:
-        """Kill it and raise `WorkerDied` where it is beyond a limit."""
+        """Kill it and raise where it is beyond a limit, or not wanted any more."""
+        if limits.stop is not None and limits.stop.is_set():
+            raise Stopped
         if limits.seconds is not None and time.monotonic() - start >= limits.seconds:
             self._process.kill()
             raise WorkerDied(self._stage, None, self._tail(), limits.seconds)

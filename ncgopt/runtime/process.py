@@ -11,12 +11,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from ncgopt.runtime.blackbox import BlackBox
-from ncgopt.runtime.child import Child, Limits
+from ncgopt.runtime.child import Child, Limits, Stopped
 from ncgopt.runtime.death import WorkerDied
 from ncgopt.runtime.memory import default_limit
 from ncgopt.runtime.worker import PICKLE_PROTOCOL
 
-__all__ = ["Worker", "WorkerDied"]
+__all__ = ["Stopped", "Worker", "WorkerDied"]
 
 _T = TypeVar("_T")
 _TURN_SECONDS = 0.25
@@ -33,13 +33,22 @@ class Worker:
         memory: bytes that the child may hold; None for three quarters of the machine's memory. See `memory.py`.
         box: where the child notes what it is doing and until when it may; it is killed when it is late.
         threads: whether numpy may use all cores in the child.
+        stop: set by another thread to end the call that is being answered, which then raises `Stopped`.
     """
 
-    def __init__(self, *, memory: int | None = None, box: BlackBox | None = None, threads: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        memory: int | None = None,
+        box: BlackBox | None = None,
+        threads: bool = False,
+        stop: threading.Event | None = None,
+    ) -> None:
         self._child: Child | None = None
         self._memory = memory or default_limit()
         self._box = box
         self._threads = threads
+        self._stop = stop
         self._busy = threading.Lock()
         self._home = threading.get_ident()
         self.losses = 0
@@ -116,7 +125,7 @@ class Worker:
         self._guarded(child, lambda: child.send(request))
 
         def wait(timeout: float | None) -> Any:
-            limits = Limits(timeout, self._memory, self._box)
+            limits = Limits(timeout, self._memory, self._box, self._stop)
             return _result(self._guarded(child, lambda: child.receive(limits, listener)))
 
         return wait

@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +32,7 @@ from ncgopt.runtime.process import Worker
 from ncgopt.settings import Settings
 
 _MAX_RESTARTS = 16
+_MAX_KILLED = 2
 _ENTRY = "ncgopt.job:run"
 
 
@@ -41,9 +43,19 @@ class Supervised:
         memory: bytes that the child may hold; None for three quarters of the machine's memory.
         entry: what the child runs, called as `ncgopt.job:run` is; tests plant faults this way.
         ahead: a module that the child imports before it is given something to do.
+        threads: whether numpy may use all cores in the child.
+        stop: set by another thread to end the job, which then raises `Stopped`.
     """
 
-    def __init__(self, memory: int | None = None, entry: str = _ENTRY, ahead: str = "") -> None:
+    def __init__(
+        self,
+        memory: int | None = None,
+        entry: str = _ENTRY,
+        ahead: str = "",
+        *,
+        threads: bool = True,
+        stop: threading.Event | None = None,
+    ) -> None:
         self._entry = entry
         sweep_folders(Path(tempfile.gettempdir()))
         self._scratch = Path(tempfile.mkdtemp(prefix="ncgopt-"))
@@ -51,13 +63,17 @@ class Supervised:
         self._held = self._box_file.open("w+b")
         hold(self._held.fileno())
         self._box = BlackBox(self._box_file)
-        self._worker = Worker(memory=memory, box=self._box, threads=True)
+        self._worker = Worker(memory=memory, box=self._box, threads=threads, stop=stop)
         self._worker.start(ahead)
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the child, and remove what it left."""
         self._worker.close()
         self._box.close()
         self._held.close()
@@ -78,14 +94,19 @@ class Supervised:
             NcgoptError: as there.
             UnsoundRewrite: a rule or pass took the child down, and may not be left out.
             OutOfResources: something else than a rule or pass took it down.
+            Stopped: it was not wanted any more.
         """
         ended: list[RolledBack] = []
+        killed = 0
         while True:
             self._box.write("", None)
             request = (Path(model), settings, output, in_place, ended, self._scratch, self._box_file)
             try:
                 return self._worker.call(self._entry, *request, listener=progress)
             except WorkerDied as death:
+                killed += death.signal_name == "SIGKILL"
+                if death.signal_name == "SIGKILL" and killed <= _MAX_KILLED:
+                    continue  # by somebody else: no rule does that, unless the system runs out of memory again
                 ended.append(self._culprit(Path(model), death, ended, strict=settings.strict))
             if progress is not None:
                 progress(f"again without {ended[-1].source} ({ended[-1].reason})")

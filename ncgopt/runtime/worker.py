@@ -78,7 +78,7 @@ def answer(request: bytes) -> bytes:
         function, args = pickle.loads(request)
         return pickle.dumps(("result", _resolve(function)(*args)), PICKLE_PROTOCOL)
     except (Exception, SystemExit) as error:
-        reply = ("error", _portable(error), traceback.format_exc())
+        reply = ("error", portable(error), traceback.format_exc())
         return pickle.dumps(reply, PICKLE_PROTOCOL)
 
 
@@ -117,7 +117,7 @@ def _resolve(function: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(module), name)
 
 
-def _portable(error: BaseException) -> BaseException:
+def portable(error: BaseException) -> BaseException:
     """The exception itself where the parent can surely rebuild it, else its text."""
     if isinstance(error, MemoryError):  # numpy raises a subclass of it that only numpy can rebuild
         return MemoryError(str(error))

@@ -1,0 +1,93 @@
+"""Tasks in processes of this machine: all are done once, whatever becomes of a process."""
+
+import contextlib
+import sys
+import threading
+import time
+
+import pytest
+
+from ncgopt.fleet import Engine, beside, call_all, find, into_folder, optimize_all
+from ncgopt.fleet.optimizing import OptimizerSeat
+from ncgopt.runtime.supervised import Supervised
+from ncgopt.settings import Settings
+
+QUICK = Settings(verify=False)
+
+
+def results(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.onnx")}
+
+
+def run(models, out, jobs=1, settings=None, **options):
+    pairs = into_folder(find([str(models)], results_too=True), str(out))
+    engine = Engine(jobs=jobs)
+    return list(optimize_all(pairs, settings or QUICK, engine=engine, folder=str(out), **options))
+
+
+def test_results_are_the_same_for_any_number_of_jobs_and_done_once(models, tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    first = run(models, one)
+    second = run(models, two, jobs=2)
+    for finished in (first, second):
+        errors = {done.pair.name: done.error for done in finished if done.error is not None}
+        assert list(errors) == ["bad.onnx"]
+    assert sorted(results(one)) == ["a.onnx", "b.onnx", "deep/c.onnx"]
+    assert results(one) == results(two)
+
+    again = run(models, two, jobs=2)
+    assert sorted(done.pair.name for done in again if done.before) == ["a.onnx", "b.onnx", "deep/c.onnx"]
+    (two / "a.onnx").write_bytes(b"touched")
+    again = run(models, two, settings=QUICK)
+    assert sorted(done.pair.name for done in again if done.before) == ["b.onnx", "deep/c.onnx"]
+    assert results(one) == results(two)
+    again = run(models, two, settings=Settings(verify=False, skip=("eliminate-*",)))
+    assert not any(done.before for done in again)
+
+
+def test_a_worker_that_is_killed_repeats_its_task_alone(planted, tmp_path):
+    calls = [(str(tmp_path / "one"), 1), (str(tmp_path / "two"), 2)]
+    with contextlib.closing(call_all(f"{planted}:die_once", calls, jobs=2)) as finished:
+        found = {done.index: done.value for done in finished}
+    assert found == {0: (1, 2), 1: (2, 2)}
+
+
+def test_an_error_is_of_one_call_alone(planted):
+    found = {done.index: done for done in call_all(f"{planted}:fail", [(0,), (1,), (2,)], jobs=2)}
+    assert [found[0].value, found[2].value] == [0, 2]
+    assert isinstance(found[1].error, ValueError)
+
+
+def test_what_runs_ends_with_the_generator(planted):
+    start = time.monotonic()
+    running = call_all(f"{planted}:sleep", [(0.0,), (100.0,)], jobs=2)
+    next(running)
+    running.close()
+    assert time.monotonic() - start < 60
+    assert threading.active_count() == 1
+
+
+def test_a_model_whose_process_is_killed_is_done_again_whole(planted, models, tmp_path, monkeypatch):
+    def supervised(*arguments, **named):
+        return Supervised(*arguments, entry=f"{planted}:optimize_but_die_once", **named)
+
+    run(models, tmp_path / "calm", settings=Settings())
+    monkeypatch.setattr(sys.modules[OptimizerSeat.__module__], "Supervised", supervised)
+    found = run(models, tmp_path / "killed", jobs=2, settings=Settings())
+    assert (models / "b.onnx.started").exists()
+    assert [done.pair.name for done in found if done.error] == ["bad.onnx"]
+    assert results(tmp_path / "calm") == results(tmp_path / "killed")
+
+
+def test_beside_each_model(models):
+    pairs = beside(find([str(models / "a.onnx")], results_too=False), in_place=False)
+    found = list(optimize_all(pairs, QUICK, supervised=False))
+    assert found[0].error is None
+    assert (models / "a.opt.onnx").exists()
+    assert not (models / ".ncgopt").exists()
+
+
+@pytest.mark.parametrize("jobs", [1, 4])
+def test_the_memory_of_the_machine_is_shared(jobs):
+    share = Engine(jobs=jobs).memory_share()
+    assert share is None if jobs == 1 else share is None or share > 0
