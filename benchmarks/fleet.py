@@ -87,20 +87,13 @@ def main() -> int:
             base = base or seconds
             same = known is None or found == known
             known = known or found
+            speed = base / seconds
             rows.append(
-                {
-                    "jobs": jobs,
-                    "seconds": seconds,
-                    "processors": spent,
-                    "speed": base / seconds,
-                    "code": code,
-                    "same": same,
-                }
+                {"jobs": jobs, "seconds": seconds, "processors": spent, "speed": speed, "code": code, "same": same}
             )
-            print(
-                f"{len(models)} models, {jobs} jobs: {seconds:.1f} s ({spent:.1f} s of processors), {base / seconds:.2f} x, exit code {code}, "
-                f"{len(found)} results" + ("" if same else ", NOT THE SAME")
-            )
+            took = f"{seconds:.1f} s ({spent:.1f} s of processors), {speed:.2f} x"
+            results = f"{len(found)} results" + ("" if same else ", NOT THE SAME")
+            print(f"{len(models)} models, {jobs} jobs: {took}, exit code {code}, {results}")
     if given.json is not None:
         given.json.write_text(json.dumps(rows, indent=2), encoding="utf-8")
     return 0 if all(row["same"] for row in rows) else 1
