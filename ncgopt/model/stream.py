@@ -12,6 +12,7 @@ import contextlib
 import hashlib
 import os
 import secrets
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import BinaryIO, TypeAlias
 
@@ -27,6 +28,8 @@ Part: TypeAlias = memoryview | bytes | ir.TensorProtocol
 
 _COPIED_AT_ONCE = 1 << 26
 _SENT_AT_ONCE = 1 << 26
+_HASHED_ASIDE = 1 << 20
+"""Bytes from which on a tensor is hashed by a thread of its own while the system copies it."""
 
 
 class Holes:
@@ -112,8 +115,8 @@ class Output:
 
     Args:
         file: the open file, empty.
-        hashed: whether `sha256` will be asked for; without, ranges of other files are copied by the
-            system, which on some file systems costs nothing at all.
+        hashed: whether `sha256` will be asked for; without, all ranges of other files are copied by the
+            system, which on some file systems costs nothing at all; with it, only the long ones.
 
     Attributes:
         position: bytes so far.
@@ -123,6 +126,7 @@ class Output:
         self._file = file
         self._digest = hashlib.sha256() if hashed else None
         self._sent = 0
+        self._system_copies = True
         self.position = 0
 
     @property
@@ -143,7 +147,7 @@ class Output:
 
     def copy(self, tensor: ir.TensorProtocol) -> None:
         """Write the elements of a tensor."""
-        if self._digest is None and isinstance(tensor, FileTensor) and self._copy_range(tensor):
+        if isinstance(tensor, FileTensor) and self._copied(tensor):
             return
         for piece in pieces(tensor):
             self.write(piece)
@@ -156,6 +160,29 @@ class Output:
             with contextlib.suppress(OSError):  # not every file system takes advice
                 advise(self._file.fileno(), self._sent, self.position - self._sent, os.POSIX_FADV_DONTNEED)
         self._sent = self.position
+
+    def _copied(self, tensor: FileTensor) -> bool:
+        """Have the system copy a tensor, and a thread hash it at the same time; False, and nothing written, if not."""
+        if self._digest is None:
+            return self._copy_range(tensor)
+        if tensor.length < _HASHED_ASIDE or not self._system_copies:
+            return False
+        digest = self._digest.copy()
+
+        def update() -> None:
+            for piece in pieces(tensor):
+                digest.update(piece)
+
+        with ThreadPoolExecutor(1) as pool:
+            hashing = pool.submit(update)
+            self._system_copies = self._copy_range(tensor)
+            if not self._system_copies:
+                return False
+            hashing.result()
+        self._digest = digest
+        with tensor.file.open():  # raises where it changed in between: what was hashed is then not what was copied
+            self._send()
+        return True
 
     def _copy_range(self, tensor: FileTensor) -> bool:
         """Let the system copy; False, and nothing written, where it cannot (other file systems, not Linux)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import hashlib
 import io
 import os
 from pathlib import Path
@@ -146,7 +147,10 @@ def test_a_source_that_changed_is_named_and_nothing_is_written(tmp_path: Path):
     assert not (tmp_path / "c.onnx").exists()
 
 
-def test_the_same_bytes_hashed_or_not(tmp_path: Path):
+@pytest.mark.parametrize("system", [True, False])
+def test_the_same_bytes_hashed_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, system: bool):
+    if not system:
+        monkeypatch.setattr(os, "copy_file_range", lambda *_: 0, raising=False)
     source = model(tmp_path / "a.onnx", external=True)
     tensor = load(source).model.graph.initializers["huge"].const_value
     for hashed in (True, False):
@@ -155,7 +159,10 @@ def test_the_same_bytes_hashed_or_not(tmp_path: Path):
             output.write(b"abc")
             output.copy(tensor)
             output.write(b"def")
-        assert (tmp_path / "out").read_bytes() == b"abc" + tensor.tobytes() + b"def"
+        expected = b"abc" + tensor.tobytes() + b"def"
+        assert (tmp_path / "out").read_bytes() == expected
+        if hashed:
+            assert output.sha256 == hashlib.sha256(expected).hexdigest()
         assert output.position == 6 + 600 * 4096
     with pytest.raises(ValueError, match="not hashed"):
         _ = Output(io.BytesIO(), hashed=False).sha256
