@@ -11,7 +11,7 @@ import click
 from ncgopt.report import SCHEMA_VERSION
 from ncgopt.to_json import to_json
 
-from . import memory, options, render
+from . import memory, options, parallel, render
 
 if TYPE_CHECKING:
     from ncgopt.cost import GraphCost
@@ -27,8 +27,10 @@ _MAX_LOST = 20
 @click.option("--trust-links", is_flag=True, help="Accept external data behind links.")
 @click.option("--facts", is_flag=True, help="How much can be proven about types and shapes, and where it ends.")
 @click.option("--memory", "with_memory", is_flag=True, help="What a run holds at its peak, weights left out.")
-@click.option("--measure", is_flag=True, help="With --memory: also run the model and see what it takes.")
+@click.option("--parallel", "with_parallel", is_flag=True, help="What could run at the same time: work, span, width.")
+@click.option("--measure", is_flag=True, help="With --memory or --parallel: also run the model and see what it takes.")
 @click.option("--feeds", type=options.PATH, help="With --measure: the inputs (.npz) instead of generated ones.")
+@click.option("--plot", type=options.PATH, metavar="FILE.svg", help="With --parallel: draw it.")
 @options.FORMAT
 def command(
     model: Path,
@@ -36,11 +38,13 @@ def command(
     trust_links: bool,
     facts: bool,
     with_memory: bool,
+    with_parallel: bool,
     measure: bool,
     feeds: Path | None,
+    plot: Path | None,
     format_: str,
 ) -> None:
-    """Show operators, weights, interface, FLOPs and bytes of MODEL. Without --memory, nothing is loaded or run.
+    """Show operators, weights, interface, FLOPs and bytes of MODEL. Without --memory and --measure, nothing is run.
 
     A multiply-add counts as 2 FLOPs. Operators whose FLOPs are not known are listed as unknown and
     are not part of the sum.
@@ -51,13 +55,30 @@ def command(
     With --memory: the largest amount of memory that a run holds for what it computes, predicted for the graph
     that ONNX Runtime makes of the model, in the order in which it executes it, with the buffers that it shares;
     as a formula over the symbolic dimensions too. The arena, which keeps and rounds up, comes on top.
+
+    With --parallel: the time of all nodes (work), of the longest chain of them (span), and so how many workers could
+    be busy; on paper for the graph of the file, or with --measure as ONNX Runtime runs its own.
     """
     import ncgopt
 
-    if (measure or feeds) and not with_memory:
-        raise click.UsageError("--measure and --feeds belong to --memory")
+    if (measure or feeds) and not (with_memory or with_parallel):
+        raise click.UsageError("--measure and --feeds belong to --memory or --parallel")
     if feeds and not measure:
         raise click.UsageError("--feeds belongs to --measure")
+    if with_memory and with_parallel:
+        raise click.UsageError("--memory and --parallel exclude each other")
+    if plot is not None and (not with_parallel or plot.suffix.lower() != ".svg"):
+        raise click.UsageError("--plot goes with --parallel, and writes .svg")
+    if with_parallel:
+        given = (feeds,) if feeds else ()
+        width = parallel.report(model, bind, measure=measure, feeds=given, trust_links=trust_links)
+        if plot is not None:
+            parallel.draw(plot, model, width)
+        if format_ == "json":
+            click.echo(to_json(parallel.as_data(model, width)))
+        else:
+            parallel.show(render.screen(), model, width)
+        return
     if with_memory:
         found = memory.report(model, bind, measure=measure, feeds=(feeds,) if feeds else ())
         if format_ == "json":

@@ -125,7 +125,7 @@ class _Tally:
             self._merge(max(branches, key=lambda branch: branch.flops))
             self.notes["If: the branch with more FLOPs counts"] = None
             return
-        rounds = _rounds(node)
+        rounds = rounds_of(node)
         if rounds is None:
             self.notes[f"{node.op_type}: number of rounds not known, the body counts once"] = None
         for body in bodies.values():
@@ -155,7 +155,7 @@ def _of(graph: ir.Graph, times: int) -> _Tally:
     return tally
 
 
-def _rounds(node: ir.Node) -> int | None:
+def rounds_of(node: ir.Node) -> int | None:
     """How often the body of a Loop (constant trip count) or Scan (length of a scanned input) runs."""
     if node.op_type == "Loop":
         tensor = _constant(node.inputs[0])

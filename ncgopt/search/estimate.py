@@ -1,8 +1,6 @@
 """What a small graph costs on paper, at several sizes of its symbolic dimensions.
 
-Seconds by a roofline: a node takes as long as its FLOPs or its bytes take, whichever is more, and a moment for being
-called. The three rates are those of a server core; only their proportions matter, and what a search finds is measured
-before it is used.
+Seconds by a roofline (`ncgopt.cost.roofline`); what a search finds is measured before it is used.
 """
 
 from __future__ import annotations
@@ -15,9 +13,8 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.cost import node_cost
+from ncgopt.cost.roofline import seconds_of
 from ncgopt.facts import symbols
-
-_FLOPS, _BYTES, _CALL = 5e10, 1e10, 1e-6  # per second, per second, seconds
 
 Costs: TypeAlias = tuple[float, ...]
 """Seconds, one figure per choice of sizes."""
@@ -56,10 +53,7 @@ def node_seconds(node: ir.Node, sizes: Mapping[str, int]) -> float:
         known = [size for size in found or () if size is not None and size >= 0]
         return tuple(known) if found is not None and len(known) == len(found) else None
 
-    cost = node_cost(node, shape_of)
-    if cost is None:
-        return _CALL
-    return _CALL + max(cost.flops / _FLOPS, (cost.bytes_moved or 0) / _BYTES)
+    return seconds_of(node_cost(node, shape_of))
 
 
 def _is_constant(node: ir.Node) -> bool:
