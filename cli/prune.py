@@ -65,6 +65,12 @@ def _layers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
     "--schedule", type=click.Choice(["constant", "polynomial"]), help="All at once (default), or over --steps."
 )
 @click.option("--steps", type=int, metavar="N", help="Steps of the schedule, each calibrated anew (1).")
+@click.option(
+    "--stages",
+    type=int,
+    metavar="N",
+    help="obs: calibrate at most N times from inputs to outputs, so that layers make up for those before (12).",
+)
 @click.option("--keep", multiple=True, metavar="GLOB", help="Nodes and weights that nothing may touch.")
 @click.option("--align", type=int, metavar="N", help="Widths become multiples of this (8).")
 @click.option(

@@ -7,7 +7,7 @@ matrices nor what is shown of one batch outgrows a budget; samples stream throug
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias, cast
@@ -15,15 +15,17 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from ncgopt import facts
+from ncgopt import model as models
 from ncgopt.errors import Inconclusive, Usage
 from ncgopt.model.save import write_beside
 from ncgopt.prune.calibration import Data, batches
 from ncgopt.prune.layers import Layer, Use
 from ncgopt.prune.patches import Window, patches
 from ncgopt.runtime.process import Worker, WorkerDied
-from ncgopt.runtime.session import OrtError, open_session
+from ncgopt.runtime.session import OrtError, Session, open_session
 from ncgopt.runtime.stage import stage
 from ncgopt.verify.inputs import Survey
 
@@ -63,12 +65,14 @@ class Moments:
         mean: means, `[groups, inputs]`.
         rows: rows that went in.
         cross: `Y'X / rows` where `Y` is what the layer is given in the reference; None without one.
+        mean_there: means of `Y`.
     """
 
     gram: Array
     mean: Array
     rows: int
     cross: Array | None = None
+    mean_there: Array | None = None
 
 
 def collect(
@@ -99,11 +103,9 @@ def collect(
     for part in _parts(taps):
         names = dict.fromkeys(tap.value for tap in part)
         place = Path(tempfile.mkdtemp(dir=folder))
-        with _shown(model, names):
-            write_beside(model, place / "tapped.onnx")
+        _write(model, names, place / "tapped.onnx")
         if reference is not None:
-            with _shown(reference, names):
-                write_beside(reference, place / "reference.onnx")
+            _write(reference, names, place / "reference.onnx")
         try:
             rows: dict[int, int] = worker.call("ncgopt.prune.moments:run", place, part, data, survey)
         except (OrtError, WorkerDied) as error:
@@ -113,29 +115,41 @@ def collect(
             mean = np.load(place / f"{key}.mean.npy")
             if not np.isfinite(mean).all() or not np.isfinite(np.einsum("gii->gi", gram)).all():
                 raise Inconclusive(f"layer {layers[key].name} is given NaN or infinity on the calibration data")
-            cross = np.load(place / f"{key}.cross.npy", mmap_mode="r") if reference is not None else None
-            found[key] = Moments(gram, mean, count, cross)
+            if reference is None:
+                found[key] = Moments(gram, mean, count)
+                continue
+            cross, there = np.load(place / f"{key}.cross.npy", mmap_mode="r"), np.load(place / f"{key}.there.npy")
+            found[key] = Moments(gram, mean, count, cross, there)
         for name in ("tapped.onnx", "reference.onnx"):
-            (place / name).unlink(missing_ok=True)
-            (place / f"{name}.data").unlink(missing_ok=True)
+            _delete(place / name)
     return found
 
 
-class _shown:  # noqa: N801 - reads as what it does: with _shown(...)
-    """Has values as outputs of the model, for a while."""
+def _delete(path: Path) -> None:
+    path.unlink(missing_ok=True)
+    path.with_name(f"{path.name}.data").unlink(missing_ok=True)
 
-    def __init__(self, model: ir.Model, names: Mapping[str, object]) -> None:
-        self._outputs = model.graph.outputs
-        own = {value.name for value in (*model.graph.outputs, *model.graph.inputs)}
-        wanted = {name for name in names if name not in own}
-        self._added = [v for node in model.graph for v in node.outputs if v.name in wanted]
 
-    def __enter__(self) -> None:
-        self._outputs.extend(self._added)
+def _write(model: ir.Model, names: Iterable[str], path: Path) -> None:
+    """The part of the model that computes these values, with them as outputs; the model itself stays as it is."""
+    whole = path.with_name(f"whole_{path.name}")
+    own = {value.name for value in model.graph.inputs}
+    shown = [v for name in names if name not in own for v in (_value(model, name),) if v is not None]
+    outputs = list(model.graph.outputs)
+    if shown:  # else only inputs are looked at, and the model must have some output
+        model.graph.outputs[:] = shown
+    try:
+        write_beside(model, whole)
+    finally:
+        model.graph.outputs[:] = outputs
+    part = models.load(whole).model
+    RemoveUnusedNodesPass()(part)
+    write_beside(part, path)
+    _delete(whole)
 
-    def __exit__(self, *_: object) -> None:
-        for value in self._added:
-            self._outputs.remove(value)
+
+def _value(model: ir.Model, name: str) -> ir.Value | None:
+    return next((value for node in model.graph for value in node.outputs if value.name == name), None)
 
 
 def _tap(key: int, layer: Layer, use: Use) -> Tap:
@@ -162,7 +176,7 @@ def _parts(taps: Sequence[Tap]) -> Iterator[list[Tap]]:
     part: list[Tap] = []
     size = 0
     for tap in taps:
-        own = tap.groups * tap.width**2 * 8
+        own = 2 * tap.groups * tap.width**2 * 8
         if part and size + own > _GRAM_BYTES and part[-1].key != tap.key:
             yield part
             part, size = [], 0
@@ -173,7 +187,7 @@ def _parts(taps: Sequence[Tap]) -> Iterator[list[Tap]]:
 
 
 def run(place: Path, taps: Sequence[Tap], data: Data, survey: Survey) -> dict[int, int]:
-    """Run in the child: sums over all samples, written beside the model (`KEY.gram.npy`, `.mean`, `.cross`).
+    """Run in the child: sums over all samples, written beside the model (`KEY.gram.npy`, `.mean`, `.cross`, `.there`).
 
     Returns:
         Rows per layer.
@@ -185,38 +199,61 @@ def run(place: Path, taps: Sequence[Tap], data: Data, survey: Survey) -> dict[in
     session = open_session(place / "tapped.onnx", optimize=True, threads=_THREADS)
     other = place / "reference.onnx"
     reference = open_session(other, optimize=True, threads=_THREADS) if other.exists() else None
-    names = [port.name for port in session.outputs]
-    crosses: dict[int, Array] = {}
-    sums: dict[int, tuple[Array, Array]] = {}
-    rows: dict[int, int] = {}
+    sums: dict[int, _Sums] = {}
     done = 0
     for batch in batches(data, survey):
         stage(f"calibrating ({done} samples)")
-        shown = {**batch.feeds, **dict(zip(names, session.run(batch.feeds), strict=True))}
-        others = shown
-        if reference is not None:
-            ports = [port.name for port in reference.outputs]
-            others = {**batch.feeds, **dict(zip(ports, reference.run(batch.feeds), strict=True))}
+        shown = _run(session, batch.feeds)
+        there = shown if reference is None else _run(reference, batch.feeds)
         for tap in taps:
-            before = _rows(cast(Array, others[tap.value]), tap)
-            for part, first in zip(_rows(cast(Array, shown[tap.value]), tap), before, strict=True):
-                if reference is not None:
-                    cross = crosses.setdefault(tap.key, np.zeros((tap.groups, tap.width, tap.width)))
-                    cross += first.transpose(0, 2, 1) @ part
-                gram, total = sums.setdefault(
-                    tap.key, (np.zeros((tap.groups, tap.width, tap.width)), np.zeros((tap.groups, tap.width)))
-                )
-                gram += part.transpose(0, 2, 1) @ part
-                total += part.sum(axis=1, dtype=np.float64)
-                rows[tap.key] = rows.get(tap.key, 0) + part.shape[1]
+            own = sums.setdefault(tap.key, _Sums.of(tap))
+            for part, first in zip(_rows(shown[tap.value], tap), _rows(there[tap.value], tap), strict=True):
+                own.add(part, None if reference is None else first)
         done += batch.count
-    for key, (gram, total) in sums.items():
-        gram /= max(rows[key], 1)
-        np.save(place / f"{key}.gram.npy", gram)
-        np.save(place / f"{key}.mean.npy", total / max(rows[key], 1))
-    for key, cross in crosses.items():
-        np.save(place / f"{key}.cross.npy", cross / max(rows[key], 1))
-    return rows
+    for key, own in sums.items():
+        own.save(place, key)
+    return {key: own.rows for key, own in sums.items()}
+
+
+def _run(session: Session, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    names = [port.name for port in session.outputs]
+    return {**feeds, **dict(zip(names, cast("Sequence[Array]", session.run(feeds)), strict=True))}
+
+
+@dataclass
+class _Sums:
+    """Over all rows seen of one layer."""
+
+    gram: Array
+    cross: Array
+    total: Array
+    there: Array
+    rows: int = 0
+    crossed: bool = False
+
+    @staticmethod
+    def of(tap: Tap) -> _Sums:
+        square, line = (tap.groups, tap.width, tap.width), (tap.groups, tap.width)
+        return _Sums(np.zeros(square), np.zeros(square), np.zeros(line), np.zeros(line))
+
+    def add(self, part: Array, first: Array | None) -> None:
+        """Rows `[groups, rows, width]`, and the same of the reference."""
+        self.gram += part.transpose(0, 2, 1) @ part
+        self.total += part.sum(axis=1, dtype=np.float64)
+        self.rows += part.shape[1]
+        if first is not None:
+            self.cross += first.transpose(0, 2, 1) @ part
+            self.there += first.sum(axis=1, dtype=np.float64)
+            self.crossed = True
+
+    def save(self, place: Path, key: int) -> None:
+        """As means over the rows."""
+        rows = max(self.rows, 1)
+        np.save(place / f"{key}.gram.npy", self.gram / rows)
+        np.save(place / f"{key}.mean.npy", self.total / rows)
+        if self.crossed:
+            np.save(place / f"{key}.cross.npy", self.cross / rows)
+            np.save(place / f"{key}.there.npy", self.there / rows)
 
 
 def _rows(value: Array, tap: Tap) -> Iterator[Array]:

@@ -93,5 +93,5 @@ class Pattern:
 def _least(scores: Array, count: int) -> Array:
     found = np.zeros(scores.size, bool)
     if count:
-        found[np.argsort(scores, axis=None, kind="stable")[:count]] = True
+        found[np.argpartition(scores, count - 1, axis=None)[:count]] = True
     return found.reshape(scores.shape)

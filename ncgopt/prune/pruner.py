@@ -21,6 +21,7 @@ from ncgopt.prune.settings import PruneSettings
 from ncgopt.prune.structured import prune as structured
 from ncgopt.prune.synthetic import accepted_binding
 from ncgopt.prune.unstructured import prune as single
+from ncgopt.prune.unstructured.order import stages
 from ncgopt.runtime.process import Worker
 from ncgopt.settings import Settings
 from ncgopt.verify.inputs import Survey
@@ -183,13 +184,14 @@ class Pruner:
         settings = dataclasses.replace(settings, layers={**exactly, **settings.layers})
         plan = single.plan(find_layers(model, settings), settings)
 
-        def calibrate(layers: Sequence[Layer], step: int) -> Mapping[int, moments.Moments]:
-            if step == 1:
+        def calibrate(layers: Sequence[Layer], changed: bool) -> Mapping[int, moments.Moments]:
+            if not changed:
                 return self._calibrate_base(model, layers)
             return self.calibrate(model, layers, self.load(self.base) if settings.method == "obs" else None)
 
         self.say("pruning")
-        notes = single.prune(plan, settings, calibrate if settings.needs_data else None)
+        order = stages(model.graph, plan.layers, settings.stages if settings.method == "obs" else 1)
+        notes = single.prune(plan, settings, order, calibrate if settings.needs_data else None)
         asked = {layer.weight.name or "": share for layer, share in zip(plan.layers, plan.shares, strict=True)}
         return Pruned(self.save(model), asked, (), plan.left, tuple(notes))
 

@@ -31,6 +31,7 @@ class PruneSettings:
         pattern: `unstructured`, `N:M` (N of M neighbours stay), or `block` / `block:RxC`.
         schedule: how the share grows over `steps`.
         steps: how often to calibrate and prune.
+        stages: `obs` calibrates at most that many times on the way from the model's inputs to its outputs.
         keep: globs over nodes and weights that nothing may touch.
         align: structured widths become multiples of this.
         target_latency, target_size: search for shares so that latency, or the file, is this part of the
@@ -60,6 +61,7 @@ class PruneSettings:
     pattern: str = "unstructured"
     schedule: Schedule = "constant"
     steps: int = 1
+    stages: int = 12
     keep: tuple[str, ...] = ()
     align: int = 8
     target_latency: float | None = None
@@ -82,7 +84,7 @@ class PruneSettings:
     def __post_init__(self) -> None:
         """Raise Usage for values that mean nothing, or contradict each other."""
         self._shares()
-        for name in ("steps", "align", "samples", "batch", "threads"):
+        for name in ("steps", "stages", "align", "samples", "batch", "threads"):
             if getattr(self, name) < 1:
                 raise Usage(f"prune: {name} is {getattr(self, name)}, but must be at least 1")
         if not 0 < self.damping < 1:

@@ -7,9 +7,9 @@ from typing import Any, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
+from ncgopt.prune.bias import bias_of
 from ncgopt.prune.layers import Layer
 from ncgopt.prune.moments import Moments
-from ncgopt.prune.structured.readers import bias_of
 from ncgopt.prune.unstructured.obs import damped
 
 Array: TypeAlias = npt.NDArray[Any]

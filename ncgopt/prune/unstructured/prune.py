@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ncgopt.errors import Usage
+from ncgopt.prune.bias import Bias, bias_of
 from ncgopt.prune.layers import Layer
 from ncgopt.prune.moments import Moments
 from ncgopt.prune.pattern import Pattern
-from ncgopt.prune.settings import Method, PruneSettings, is_called
-from ncgopt.prune.unstructured import exact, obs
+from ncgopt.prune.settings import PruneSettings, is_called
+from ncgopt.prune.unstructured import obs
+from ncgopt.prune.unstructured.order import Stage
 
 Array: TypeAlias = npt.NDArray[Any]
-Calibrate: TypeAlias = Callable[[Sequence[Layer], int], Mapping[int, Moments]]
+Calibrate: TypeAlias = Callable[[Sequence[Layer], bool], Mapping[int, Moments]]
 
 
 @dataclass(frozen=True)
@@ -78,50 +80,102 @@ def at_step(final: float, step: int, settings: PruneSettings) -> float:
     return final - final * (1 - step / settings.steps) ** 3
 
 
-def prune(plan: Plan, settings: PruneSettings, calibrate: Calibrate | None) -> list[str]:
+def prune(plan: Plan, settings: PruneSettings, order: Sequence[Stage], calibrate: Calibrate | None) -> list[str]:
     """Replace the weights of the plan's layers; returns what the user should know about it.
+
+    `obs` goes from the inputs of the model to its outputs. Each layer is fitted on what it is given now that those
+    before it are pruned, to what it gave when nothing was: so it makes up for their errors as well as for its own.
+    Layers that are all fitted on one run must not do that: each would make up for the same error, which the sum of them
+    turns into its opposite. (`digits_cnn` at 80 %: 0.3 points lost layer by layer, 9 where each aims at its own output
+    in the original's run, and past 40 where all make up for what was wrong in the step before.)
 
     Args:
         plan: what goes.
         settings: method, scope, schedule.
-        calibrate: moments of the layers' inputs in the model as it is now; called at every step, with its number, so
-            that each makes up for what the one before changed. None for `magnitude`.
+        order: of the layers.
+        calibrate: moments of layers' inputs in the model as it is now; False for it while no weight has changed. None
+            for `magnitude`.
     """
     notes: dict[str, None] = {}
-    dense = [layer.matrices() for layer in plan.layers] if settings.schedule == "polynomial" else []
+    fits = [Fit.of(layer, settings) for layer in plan.layers]
     steps = settings.steps if settings.schedule == "polynomial" else 1
     for step in range(1, steps + 1):
-        moments: Mapping[int, Moments] = calibrate(plan.layers, step) if calibrate is not None else {}
-        wanted = [at_step(share, step, settings) for share in plan.shares]
-        shares = _over_all(plan, wanted, moments, settings) if settings.scope == "global" else wanted
-        for key, layer in enumerate(plan.layers):
-            method: Method = settings.method if key in moments else "magnitude"
-            if method != settings.method:
-                notes[f"{layer.name}: no run shows its input, so it was pruned by magnitude"] = None
-            first = dense[key] if dense else None
-            layer.set_matrices(_pruned(layer, moments.get(key), method, shares[key], settings, first))
+        shares = [at_step(share, step, settings) for share in plan.shares]
+        if settings.scope == "global":
+            known: Mapping[int, Moments] = calibrate(plan.layers, step > 1) if calibrate is not None else {}
+            shares = _over_all(plan, shares, known, settings)
+        for number, stage in enumerate(order):
+            layers = [plan.layers[key] for key in stage.layers]
+            changed = step > 1 or number > 0
+            moments = calibrate(layers, changed) if calibrate is not None else dict[int, Moments]()
+            for place, key in enumerate(stage.layers):
+                layer, found = plan.layers[key], moments.get(place)
+                if found is None and settings.needs_data:
+                    notes[f"{layer.name}: no run shows its input, so it was pruned by magnitude"] = None
+                if found is None or settings.method != "obs":
+                    layer.set_matrices(_without(layer, found, shares[key], settings))
+                else:
+                    fits[key].apply(found, shares[key], settings, aims=key in stage.first)
     return list(notes)
 
 
-def _pruned(
-    layer: Layer, moments: Moments | None, method: Method, share: float, settings: PruneSettings, first: Array | None
-) -> Array:
-    pattern = Pattern.parse(settings.pattern)
+def _without(layer: Layer, moments: Moments | None, share: float, settings: PruneSettings) -> Array:
+    """The weights with the least ones zero, and the others as they are."""
     dense = layer.matrices()
-    if moments is None or method != "obs":
-        scores = _scores(dense, moments if method == "wanda" else None)
-        groups, rows, columns = dense.shape
-        mask = pattern.mask(scores.reshape(groups * rows, columns), share).reshape(dense.shape)
-        return np.where(mask, 0.0, dense)
-    found = np.empty_like(dense)
-    for group, matrix in enumerate(dense):
-        gram = moments.gram[group]
-        if exact.affordable(*matrix.shape):
-            wanted = (first[group], moments.cross[group]) if first is not None and moments.cross is not None else None
-            found[group] = exact.prune(matrix, gram, pattern, share, settings.damping, wanted)
-        else:
-            found[group] = obs.prune(matrix, gram, pattern, share, settings.damping)
-    return found
+    groups, rows, columns = dense.shape
+    mask = Pattern.parse(settings.pattern).mask(_scores(dense, moments).reshape(groups * rows, columns), share)
+    return np.where(mask.reshape(dense.shape), 0.0, dense)
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A layer as it was, and how to prune it such that it still gives what it gave then.
+
+    Attributes:
+        layer: it.
+        dense: its weights.
+        bias: what can take over a mean, None without one.
+        shift: its values.
+    """
+
+    layer: Layer
+    dense: Array
+    bias: Bias | None
+    shift: Array | None
+
+    @staticmethod
+    def of(layer: Layer, settings: PruneSettings) -> Fit:
+        """Before anything changes."""
+        bias = bias_of(layer)
+        if bias is not None and settings.is_kept(bias.value.name):
+            bias = None
+        return Fit(layer, layer.matrices(), bias, bias.get() if bias is not None else None)
+
+    def apply(self, moments: Moments, share: float, settings: PruneSettings, *, aims: bool) -> None:
+        """Change the layer's weights and bias.
+
+        Args:
+            moments: of what it is given now.
+            share: of its weights that goes.
+            settings: pattern and damping.
+            aims: whether to aim at what the layer gave before anything was pruned; else at what the dense weights make
+                of its present inputs.
+        """
+        pattern = Pattern.parse(settings.pattern)
+        found, means = np.empty_like(self.dense), np.empty(self.dense.shape[:2])
+        for group, matrix in enumerate(self.dense):
+            gram, mean = np.array(moments.gram[group], np.float64), moments.mean[group]
+            cross, there = gram, mean
+            if aims and moments.cross is not None and moments.mean_there is not None:
+                cross, there = np.array(moments.cross[group]), moments.mean_there[group]
+            if self.bias is not None:
+                gram, cross = gram - np.outer(mean, mean), cross - np.outer(there, mean)
+            stable = obs.regular(gram, settings.damping)
+            found[group] = obs.prune(matrix @ (cross + stable - gram), stable, pattern, share)
+            means[group] = matrix @ there - found[group] @ mean
+        self.layer.set_matrices(found)
+        if self.bias is not None and self.shift is not None:
+            self.bias.set(self.shift + means.reshape(-1))
 
 
 def _scores(dense: Array, moments: Moments | None) -> Array:
