@@ -57,16 +57,15 @@ def all_guards() -> list[Guard]:
     return [Guard(rule.name, guard.name) for rule in RULES for guard in rule.requires]
 
 
-def leave_out(guard: Guard, count: int, seed: int) -> Noticed:
-    """Run the guard's refusing cases and up to `count` models grown from the rule's cases without it."""
-    mine = [c for c in all_cases() if c.subject == guard.rule and c.guard == guard.name]
-    shown = tuple(_show(case, guard) for case in mine)
-    for index in range(count):
-        result = try_index(seed, index, guard.rule, (guard.rule, guard.name))
-        if result.failures:
-            failure = result.failures[0]
-            return Noticed(guard.rule, guard.name, shown, index + 1, f"{failure.kind}: {failure.detail}"[:200])
-    return Noticed(guard.rule, guard.name, shown, 0, "")
+def by_cases(guard: Guard) -> tuple[str, ...]:
+    """What the guard's refusing cases show without it."""
+    return tuple(_show(c, guard) for c in all_cases() if c.subject == guard.rule and c.guard == guard.name)
+
+
+def by_model(guard: Guard, seed: int, index: int) -> str:
+    """What is wrong with the random model of that number without the guard; empty where nothing is."""
+    result = try_index(seed, index, guard.rule, (guard.rule, guard.name))
+    return f"{result.failures[0].kind}: {result.failures[0].detail}"[:200] if result.failures else ""
 
 
 def _show(case: Case, guard: Guard) -> str:

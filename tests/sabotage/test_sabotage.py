@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from ncgopt.rules import RULES
-from sabotage.__main__ import summary
+from ncgopt.runtime import Worker
+from sabotage.__main__ import leave_out, summary
 from sabotage.conditions import all_conditions, survives
-from sabotage.guards import Guard, Noticed, all_guards, leave_out
+from sabotage.guards import Guard, Noticed, all_guards, by_cases
 
 
 def test_every_guard_of_every_rule_has_its_turn():
@@ -17,9 +18,7 @@ def test_every_guard_of_every_rule_has_its_turn():
 def test_a_missing_guard_is_noticed_by_its_case_and_then_put_back():
     guard = Guard("eliminate-add-zero", "neutral-zero")
     before = next(rule for rule in RULES if rule.name == guard.rule).requires
-    found = leave_out(guard, 0, 0)
-    assert "differs" in found.cases
-    assert not found.survived
+    assert "differs" in by_cases(guard)
     assert next(rule for rule in RULES if rule.name == guard.rule).requires == before
 
 
@@ -35,3 +34,15 @@ def test_a_condition_that_cases_show_does_not_survive(text: str):
     assert len(mine) == 1 or not mine
     for condition in mine:
         assert survives(condition, 0, 0) is None
+
+
+def test_a_model_that_takes_the_process_down_says_nothing_of_the_guard(monkeypatch: pytest.MonkeyPatch):
+    guard = Guard("eliminate-add-zero", "neutral-zero")
+    with Worker() as worker:
+        call = worker.call
+
+        def crashes(function: str, *args: object, timeout: float) -> object:
+            return call(*(("os:_exit", 3) if function.endswith("by_model") else (function, *args)), timeout=timeout)
+
+        monkeypatch.setattr(worker, "call", crashes)
+        assert leave_out(worker, guard, 2, 0).models == 0
