@@ -1,4 +1,4 @@
-"""`python -m ncgopt.docs FOLDER`: docs/rules.md and docs/passes.md, written from the code."""
+"""`python -m ncgopt.docs FOLDER`: docs/rules.md, docs/passes.md and docs/checks.md, written from the code."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
+from ncgopt.lint.catalog import checks
 from ncgopt.pipeline.catalog import CatalogEntry, catalog
 from ncgopt.pipeline.presets import PRESETS
 from ncgopt.rules.justification import KINDS, MEANING
@@ -20,6 +21,7 @@ def pages() -> Mapping[str, str]:
     return {
         "rules.md": "\n".join(_rules([e for e in entries if e.kind == "rule"])),
         "passes.md": "\n".join(_passes([e for e in entries if e.kind == "pass"])),
+        "checks.md": "\n".join(_checks()),
     }
 
 
@@ -65,6 +67,19 @@ def _passes(entries: list[CatalogEntry]) -> Iterator[str]:
             yield "| option | type | default | |\n|---|---|---|---|"
             yield from (f"| `{o.name}` | {o.type} | {o.default!r} | {o.help} |" for o in entry.options)
             yield ""
+
+
+def _checks() -> Iterator[str]:
+    yield f"# Checks\n\n{_GENERATED}\n"
+    yield "What [`ncgopt check`](checking.md) looks for. Codes stay with their checks; `--select` and `--ignore`"
+    yield "take codes, beginnings of codes and names. Notes do not make `check` fail unless `--fail-on note` says so.\n"
+    yield "| code | name | severity | `--fix` | |\n|---|---|---|---|---|"
+    for check in checks():
+        link = f"[{check.code}](#{check.code.lower()}-{check.name})"
+        fix = {"": "", "optimize": "optimizes", "rewrite": "rewrites"}[check.fix]
+        yield f"| {link} | `{check.name}` | {check.severity.label} | {fix} | {check.summary()} |"
+    yield ""
+    yield from (f"## {check.code} {check.name}\n\n{check.page()}\n" for check in checks())
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from ncgopt.bytesize import ByteSize
+from ncgopt.lint.settings import CheckSettings
 from ncgopt.prune.settings import PruneSettings
 
 
@@ -105,6 +106,7 @@ class Settings:
             (0.03: 3 %), beyond noise; None for no such gate.
         measurement: how that is measured.
         prune: what `ncgopt prune` does; `optimize` does not look at it.
+        check: which findings `ncgopt check` looks for; `optimize` does not look at it.
     """
 
     preset: str = "default"
@@ -132,3 +134,4 @@ class Settings:
     fail_if_slower: float | None = None
     measurement: MeasureSettings = field(default_factory=MeasureSettings)
     prune: PruneSettings = field(default_factory=PruneSettings)
+    check: CheckSettings = field(default_factory=CheckSettings)

@@ -41,6 +41,23 @@ def is_deterministic(node: ir.Node) -> bool:
     return all(is_deterministic(inner) for graph in _graphs(node) for inner in graph)
 
 
+def draws_anew(node: ir.Node) -> bool:
+    """Whether a standard operator is known to give other outputs each time, whatever else is not known."""
+    if node.domain:
+        return False
+    return node.op_type in _RANDOM or (
+        node.op_type in ("Dropout", "BatchNormalization") and not _at_inference(node) and _may_train(node)
+    )
+
+
+def _may_train(node: ir.Node) -> bool:
+    """Whether a Dropout that is not known to be at inference really trains: its mode may be an input of the model."""
+    if node.op_type == "BatchNormalization" or (node.version or 1) < 12:
+        return True
+    mode = node.inputs[2] if len(node.inputs) > 2 else None
+    return mode is not None and constants.scalar(mode) not in (None, False, 0)
+
+
 def _at_inference(node: ir.Node) -> bool:
     if node.op_type == "BatchNormalization":
         return not is_updating(node)

@@ -32,7 +32,7 @@ class ShareInitializers(Pass):
     def run(self, model: ir.Model, session: Session) -> int:
         """Keep the first of each group."""
         count = 0
-        for original, copies in _groups(model):
+        for original, copies in equal_initializers(model):
             for copy in copies:
                 if session.spend(self.name, f"{copy.name} = {original.name}"):
                     count += 1
@@ -52,7 +52,7 @@ def shareable(model: ir.Model) -> Iterator[ir.Value]:
                 yield value
 
 
-def _groups(model: ir.Model) -> Iterator[tuple[ir.Value, list[ir.Value]]]:
+def equal_initializers(model: ir.Model) -> Iterator[tuple[ir.Value, list[ir.Value]]]:
     """Initializers with equal contents, the first of each first. Type and shape decide first, then a few elements."""
     for alike in grouped(shareable(model), kind):
         for similar in grouped(alike, sample):

@@ -1,5 +1,6 @@
 """The cache of `check`: what it may depend on, and what may happen to it."""
 
+import importlib
 import os
 from pathlib import Path
 
@@ -7,18 +8,19 @@ import numpy as np
 import onnx
 import pytest
 
+from ncgopt.lint import noted as cache
 from ncgopt.settings import Settings
-from ncgopt_cli import cache
 
 
 @pytest.fixture
 def unlucky(monkeypatch):
     """Looking at a model itself is an error from now on."""
+    importlib.import_module("ncgopt.lint.run")
 
     def forbid(*_):
         raise AssertionError("the model was looked at")
 
-    return lambda: monkeypatch.setattr("ncgopt_cli.check._findings", forbid)
+    return lambda: monkeypatch.setattr("ncgopt.lint.run.examine", forbid)
 
 
 def _entries() -> list[Path]:
@@ -102,13 +104,13 @@ def test_the_key_knows_the_code_and_the_settings(dense, monkeypatch):
 
 
 def test_the_oldest_entries_go(monkeypatch):
-    monkeypatch.setattr("ncgopt.cache._MAX_ENTRIES", 8)
+    monkeypatch.setattr(cache, "_MOST", 8)
     for number in range(9):
-        cache.note(f"{number}", [])
+        cache.note(f"{number}", {})
         path = cache.folder() / f"{number}.json"
         if path.exists():
             os.utime(path, (number, number))
-    cache.note("new", [])
+    cache.note("new", {})
     kept = {entry.stem for entry in _entries()}
     assert "new" in kept
     assert len(kept) <= 8

@@ -38,11 +38,12 @@ def environment(tmp_path: Path, without_dependencies: dict[str, str]) -> dict[st
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
-    """Make a user's repository with two models that can be optimized and a file that is no model."""
+    """Make a user's repository with three models, of which two can be optimized, and a file that is no model."""
     folder = tmp_path / "user"
     (folder / "nested").mkdir(parents=True)
     shutil.copy(MODELS / "dense_linear.onnx", folder / "linear.onnx")
     shutil.copy(MODELS / "cnn.onnx", folder / "nested" / "cnn.onnx")
+    shutil.copy(MODELS / "dense.onnx", folder / "good.onnx")
     (folder / "notes.txt").write_text("no model\n")
     _git(folder, "init", "--quiet")
     _commit_all(folder)
@@ -66,11 +67,13 @@ def test_hooks_find_and_mend_and_then_are_content(sources: Path, repository: Pat
     assert "files were modified" not in check
     assert "linear.onnx: rewrite: merge-linear-layers" in check
     assert "cnn.onnx: rewrite: fold-conv-batch-norm" in check
+    assert "run `ncgopt optimize --in-place linear.onnx`: " in check
+    assert "good.onnx: ok" in check
     assert "notes.txt" not in first.stdout
     assert "files were modified by this hook" in optimize
     optimized = {path: path.read_bytes() for path in repository.rglob("*.onnx")}
     assert optimized.keys() == original.keys()
-    assert all(len(optimized[path]) < len(original[path]) for path in original)
+    assert {path.name for path in original if len(optimized[path]) < len(original[path])} == {"linear.onnx", "cnn.onnx"}
 
     # The second time as a user has it for good: from a configuration file.
     revision = _git(sources, "rev-parse", "HEAD")
@@ -83,3 +86,12 @@ def test_hooks_find_and_mend_and_then_are_content(sources: Path, repository: Pat
     assert second.returncode == 0, second.stdout + second.stderr
     assert second.stdout.count("Passed") == 2
     assert {path: path.read_bytes() for path in optimized} == optimized
+
+    # One bad model of three: the commit fails, with a line that says what to run.
+    bad = repository / "linear.onnx"
+    bad.write_bytes(original[bad])
+    _git(repository, "add", "linear.onnx")
+    third = _pre_commit(repository, environment, "run", "ncgopt-check")
+    assert third.returncode == 1, third.stdout + third.stderr
+    assert "run `ncgopt optimize --in-place linear.onnx`: " in third.stdout
+    assert third.stdout.count(": ok") == 2

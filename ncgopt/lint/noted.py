@@ -6,18 +6,19 @@ versions of what we build on.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.util
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
 
 from ncgopt import cache
 
 _SUBJECT = "check"
 _CHUNK = 1 << 20
+_MOST = 10_000  # entries, of about a kilobyte each: a model base of that size is checked as a whole
 _BUILT_ON = ("onnx", "onnx_ir", "onnxruntime", "numpy")
 
 
@@ -28,7 +29,7 @@ def folder() -> Path:
 
 def key_of(model: Path, settings: object) -> str | None:
     """The name of the entry for `model` under `settings`; None where the model cannot be read."""
-    digest = hashlib.sha256("\n".join((repr(settings), sys.version, *_code())).encode())
+    digest = hashlib.sha256("\n".join((repr(settings), sys.version, *_state(_code))).encode())
     if not model.is_file():
         return None  # a pipe, say
     try:
@@ -40,17 +41,20 @@ def key_of(model: Path, settings: object) -> str | None:
     return digest.hexdigest()
 
 
-def look_up(key: str) -> list[dict[str, object]] | None:
-    """The findings noted under `key`; None where there are none, or nothing that makes sense."""
-    found = cache.look_up(_SUBJECT, key)
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in cast("list[object]", found)):
-        return None
-    return cast("list[dict[str, object]]", found)
+def look_up(key: str) -> object:
+    """What was noted under `key`; None where that is nothing."""
+    return cache.look_up(_SUBJECT, key)
 
 
-def note(key: str, findings: list[dict[str, object]]) -> None:
-    """Note `findings` under `key`; a folder that cannot be written to costs time, nothing else."""
-    cache.note(_SUBJECT, key, findings)
+def note(key: str, found: dict[str, object]) -> None:
+    """Note what was found under `key`; a folder that cannot be written to costs time, nothing else."""
+    cache.note(_SUBJECT, key, found, _MOST)
+
+
+@functools.cache
+def _state(code: Callable[[], Iterator[str]]) -> tuple[str, ...]:
+    """Looked up once per process: it takes longer than a small model."""
+    return tuple(code())
 
 
 def _code() -> Iterator[str]:

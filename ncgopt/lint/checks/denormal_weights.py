@@ -1,0 +1,28 @@
+"""A weight is denormal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ncgopt.lint.check import Check
+from ncgopt.lint.finding import Finding, Severity
+from ncgopt.lint.subject import Subject
+
+
+class DenormalWeights(Check):
+    """A weight holds numbers so small that they are not normal any more (below 1.2e-38 in float32).
+
+    Processors compute with them many times slower, and some runtimes take them for zero, so results differ between
+    machines. Training with weight decay makes them; setting them to zero changes nothing that anybody can measure,
+    but it is a change, which is left to you.
+    """
+
+    code = "NCG205"
+    name = "denormal-weights"
+    severity = Severity.NOTE
+
+    def run(self, subject: Subject) -> Iterator[Finding]:
+        """Count them, per weight."""
+        for name, found in subject.numbers:
+            if found.denormal:
+                yield self.finding(f"{found.denormal} of its elements are denormal", name)
