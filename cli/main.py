@@ -28,6 +28,7 @@ COMMANDS = {
     "check": "Say whether a model is invalid or could be optimized; writes nothing.",
     "prune": "Remove weights or channels that matter little, under a gate of quality.",
     "bench": "Measure the latency of a model, or of two against each other.",
+    "tune": "Find the session settings with which a model runs fastest here.",
     "passes": "List all passes and rules.",
     "explain": "Show what a pass or rule does, and why it may.",
 }

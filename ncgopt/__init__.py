@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ncgopt.report import Report, Verification
 from ncgopt.settings import Settings, Target, VerifySettings
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__all__ = ["Report", "Settings", "Target", "VerifySettings", "__version__", "inspect", "optimize", "verify"]
+__all__ = ["Report", "Settings", "Target", "VerifySettings", "__version__", "inspect", "optimize", "session", "verify"]
 
 
 def optimize(
@@ -99,6 +99,23 @@ def inspect(
     from ncgopt.inspect import inspect as describe
 
     return describe(Path(model), bind or {}, trust_links=trust_links, with_facts=facts)
+
+
+def session(model: str | Path, *, providers: Sequence[str] | None = None, **options: Any) -> Any:
+    """An `onnxruntime.InferenceSession` of a model with the settings that `ncgopt tune` found for it.
+
+    Args:
+        model: path of the .onnx file, beside which `MODEL.session.json` lies; without that file, or where it was
+            made for another model, machine or number of cores, the settings are ONNX Runtime's own.
+        providers: execution providers; the CPU without it, for which settings are tuned.
+        options: attributes of `onnxruntime.SessionOptions` to set besides, such as `log_severity_level`.
+
+    Warns:
+        ncgopt.tune.NotTunedHere: there is such a file, and it is of no use here.
+    """
+    from ncgopt.tune.sidecar import session as make
+
+    return make(model, providers=providers, **options)
 
 
 def __getattr__(name: str) -> str:

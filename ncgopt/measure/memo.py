@@ -8,17 +8,15 @@ ONNX Runtime's version, the processor. Names are none of it, so the twelve layer
 from __future__ import annotations
 
 import hashlib
-import platform
-import sys
 from collections.abc import Mapping
 from importlib.metadata import version
-from pathlib import Path
 from typing import cast
 
 import numpy as np
 
 from ncgopt import cache
 from ncgopt.measure.ratio import Ratio
+from ncgopt.runtime.machine import processor
 from ncgopt.runtime.session import Value
 from ncgopt.verify.windows.cut import Window
 from ncgopt.verify.windows.piece import Piece
@@ -56,21 +54,6 @@ def look_up(key: str) -> Ratio | None:
 def note(key: str, ratio: Ratio) -> None:
     """Keep what was measured."""
     cache.note(_SUBJECT, key, [ratio.value, ratio.low, ratio.high, ratio.pairs], _ENTRIES)
-
-
-def processor() -> str:
-    """The kind of processor, as far as it says what it is."""
-    if sys.platform.startswith("linux"):
-        try:
-            lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").split("\n\n")[0].splitlines()
-        except OSError:
-            lines = []
-        kinds = ("model name", "cpu family", "model", "stepping", "flags", "Features", "CPU part")
-        fields = dict(line.split(":", 1) for line in lines if ":" in line)
-        told = [text.strip() for name, text in fields.items() if name.strip() in kinds]
-        if told:
-            return " ".join(told)
-    return f"{platform.machine()} {platform.processor()}"
 
 
 def _parts(piece: Piece, values: Mapping[str, Value]) -> list[bytes]:

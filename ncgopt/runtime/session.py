@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ncgopt.errors import InputUnreadable, NcgoptError, Unavailable
+from ncgopt.runtime.tuned import SessionSettings
 
 Array: TypeAlias = npt.NDArray[Any]
 # A tensor, a sequence, a map, or nothing (an empty optional); exactly what sessions take and give.
@@ -132,6 +133,7 @@ def open_session(
     arena: bool = True,
     prepack: bool = True,
     save_as: Path | None = None,
+    tuned: SessionSettings | None = None,
 ) -> Session:
     """Load a model into ONNX Runtime.
 
@@ -148,6 +150,7 @@ def open_session(
         arena: whether freed memory is kept for the next run, in powers of two; costs memory, saves time.
         prepack: whether kernels may keep copies of their weights in a form that suits them.
         save_as: where ONNX Runtime writes the graph that it executes, with all larger weights in a file beside it.
+        tuned: settings that take the place of `optimize`, `threads`, `arena` and `prepack`, and of our own habits.
 
     Raises:
         LoadError: ONNX Runtime does not take the model.
@@ -171,6 +174,8 @@ def open_session(
         options.add_session_config_entry("session.disable_prepacking", "1")
     level = ort.GraphOptimizationLevel
     options.graph_optimization_level = level.ORT_ENABLE_ALL if optimize else level.ORT_DISABLE_ALL
+    if tuned is not None:
+        tuned.apply(options)
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile / "trace")
