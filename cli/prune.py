@@ -46,6 +46,11 @@ def _layers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
 @click.option("-o", "--output", type=options.PATH, metavar="OUT", help="Where to write; else MODEL.pruned.onnx.")
 @click.option("--structured", is_flag=True, default=None, help="Remove channels, heads, hidden units; else weights.")
 @click.option(
+    "--unit",
+    type=click.Choice(["channels", "blocks"]),
+    help="With --structured: channels (default), or whole residual blocks, of which --sparsity is then the share.",
+)
+@click.option(
     "--method",
     type=click.Choice(["magnitude", "wanda", "obs"]),
     help="What matters: size; size times input; error after the rest made up for it (default).",
@@ -99,7 +104,12 @@ def _layers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
 @click.option("--seed", type=int, help="Seed of random data (0).")
 @click.option("--config", type=options.PATH, metavar="FILE", help="Settings file; else the nearest ncgopt.toml.")
 @click.option("--analyze", is_flag=True, help="Only show what pruning each layer or group alone would cost.")
-@click.option("--plot", type=options.PATH, metavar="FILE.svg", help="With --analyze: draw it.")
+@click.option(
+    "--plot",
+    type=options.PATH,
+    metavar="FILE",
+    help="With --analyze: draw it, .svg or .png (that needs matplotlib: pip install ncgopt[plot]).",
+)
 @click.option("--dry-run", is_flag=True, help="Do everything but write.")
 @click.option("--report", type=options.PATH, metavar="FILE.json", help="Write a report, on failure of the gate too.")
 @options.volume
@@ -122,8 +132,12 @@ def command(
     """
     # Many small factorizations: one thread each, side by side, is many times faster than all threads on one.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-    if plot is not None and (not analyze or plot.suffix.lower() != ".svg"):
-        raise click.UsageError("--plot goes with --analyze, and writes .svg")
+    if plot is not None and (not analyze or plot.suffix.lower() not in (".svg", ".png")):
+        raise click.UsageError("--plot goes with --analyze, and writes .svg or .png")
+    if plot is not None and plot.suffix.lower() == ".png":
+        from ncgopt.prune.plot import check_png
+
+        check_png()  # before the work, not after it
     settings = _settings(config, given)
     if analyze:
         _analyze(model, settings, plot, report, verbose=verbose, quiet=quiet)
@@ -149,7 +163,7 @@ def _analyze(
     model: Path, settings: PruneSettings, plot: Path | None, report: Path | None, *, verbose: bool, quiet: bool
 ) -> None:
     from ncgopt.prune.analyze import analyze
-    from ncgopt.prune.plot import svg
+    from ncgopt.prune.plot import png, svg
 
     with render.progress(verbose=verbose, quiet=quiet) as say:
         found = analyze(model, settings, progress=say)
@@ -158,7 +172,11 @@ def _analyze(
             report, to_json({"schema_version": SCHEMA_VERSION, "model": str(model), "sensitivity": found}) + "\n"
         )
     if plot is not None:
-        _write_text(plot, svg(found, f"{model}: {settings.method}, {'channels' if settings.structured else 'weights'}"))
+        title = f"{model}: {settings.method}, {settings.unit if settings.structured else 'weights'}"
+        if plot.suffix.lower() == ".png":
+            _write_bytes(plot, png(found, title))
+        else:
+            _write_bytes(plot, svg(found, title).encode())
     if quiet:
         return
     headers = ("pruned alone", "size", *(f"{point.share:.0%}" for point in found[0].points))
@@ -188,8 +206,12 @@ def _write(path: Path | None, report: PruneReport) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
+    _write_bytes(path, text.encode())
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
     try:
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(content)
     except OSError as error:
         raise CannotWrite(f"{path}: {error.strerror}") from error
 
@@ -198,7 +220,7 @@ def _show(screen: render.Screen, report: PruneReport) -> None:
     screen.line(f"{report.model} -> {report.output or 'nothing written'}")
     if report.structured:
         rows = [(g.name, str(g.before), str(g.after), str(g.unit)) for g in report.groups]
-        screen.table(("channels", "before", "after", "each"), rows)
+        screen.table((report.unit, "before", "after", "each"), rows)
     else:
         rows = [
             (one.name, one.operator, str(one.weights), str(one.zeros), f"{one.sparsity:.4f}") for one in report.layers

@@ -1,11 +1,15 @@
-"""Curves as SVG, written by hand: a picture needs no plotting library."""
+"""Curves as SVG, written by hand, since that needs no plotting library; or as PNG, which does."""
 
 from __future__ import annotations
 
 import html
+import importlib
+import io
 import math
 from collections.abc import Sequence
+from typing import Any
 
+from ncgopt.errors import Unavailable
 from ncgopt.prune.sensitivity import Sensitivity
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _ROW = 560, 360, 70, 30, 16
@@ -34,6 +38,8 @@ def svg(curves: Sequence[Sensitivity], title: str) -> str:
     for index, one in enumerate(curves):
         color = _COLORS[index % len(_COLORS)]
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(p.share, p.error) for p in one.points))
+        for x, y in (place(p.share, p.error) for p in one.points):
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2" fill="{color}"/>')
         parts.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="1.5"/>')
         x, y = _LEFT + _WIDTH + 16, _TOP + index * _ROW
         parts.append(f'<rect x="{x}" y="{y}" width="10" height="10" fill="{color}"/>')
@@ -46,3 +52,37 @@ def svg(curves: Sequence[Sensitivity], title: str) -> str:
 
 def _text(x: float, y: float, text: str, size: int) -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}">{html.escape(text)}</text>'
+
+
+def check_png() -> None:
+    """Raise Unavailable where `png` cannot draw."""
+    _figure_class()
+
+
+def _figure_class() -> Any:
+    try:
+        return importlib.import_module("matplotlib.figure").Figure
+    except ImportError as error:
+        raise Unavailable(
+            f"a plot as PNG needs matplotlib ({error}): pip install 'ncgopt[plot]', or write .svg, which needs nothing"
+        ) from None
+
+
+def png(curves: Sequence[Sensitivity], title: str) -> bytes:
+    """The same picture as `svg` draws.
+
+    Raises:
+        Unavailable: matplotlib is not installed.
+    """
+    figure = _figure_class()(figsize=(10.5, max(4.5, 0.16 * len(curves) + 0.6)), dpi=110, layout="constrained")
+    axes = figure.add_subplot()
+    for index, one in enumerate(curves):
+        shares, errors = zip(*((point.share, max(point.error, 1e-9)) for point in one.points), strict=True)
+        color = _COLORS[index % len(_COLORS)]
+        axes.plot(shares, errors, color=color, marker=".", linewidth=1.3, label=one.name[-60:])
+    axes.set(yscale="log", xlim=(0, 1), xlabel="share pruned", ylabel="error / variance of the output", title=title)
+    axes.grid(visible=True, color="#dddddd")
+    figure.legend(loc="outside right upper", fontsize=7, frameon=False)
+    content = io.BytesIO()
+    figure.savefig(content, format="png")
+    return content.getvalue()

@@ -18,6 +18,7 @@ from ncgopt.prune.calibration import Batch, Data, batches, check, load_function,
 from ncgopt.prune.layers import Layer, find_layers
 from ncgopt.prune.report import GroupOutcome, Latency
 from ncgopt.prune.settings import PruneSettings
+from ncgopt.prune.structured import blocks, removal
 from ncgopt.prune.structured import prune as structured
 from ncgopt.prune.synthetic import accepted_binding
 from ncgopt.prune.unstructured import prune as single
@@ -28,6 +29,8 @@ from ncgopt.verify.inputs import Survey
 
 Progress = Callable[[str], None]
 _OTHERS = 1 << 20  # seeds apart: random data that calibration did not see
+_SOME = 64  # samples on which blocks are left out
+_LATENCY_SECONDS = 1.0
 _SAME = 1e-6  # of the output's variance: what rounding may make of two models that compute the same
 
 
@@ -135,6 +138,8 @@ class Pruner:
             own: shares of layers or groups, by name.
             check: whether to run the check of a cut; trials that are only measured do without.
         """
+        if settings.unit == "blocks":
+            return self._without_blocks(settings)
         if settings.structured:
             return self._structured(settings, own or {}, check=check)
         return self._single(settings, own or {})
@@ -213,6 +218,46 @@ class Pruner:
             path = self.save(model)
         whole = tuple(dataclasses.replace(group, before=before[group.name]) for group in outcome)
         return Pruned(path, {}, whole, left)
+
+    def without(self, choices: Sequence[Sequence[str]]) -> list[quality.Quality]:
+        """What models without these residual blocks give on some of the calibration data, against all blocks."""
+        some = dataclasses.replace(self.data, samples=min(self.data.samples, _SOME))
+        found: list[quality.Quality] = []
+        for choice in choices:
+            model = self.load(self.base)
+            blocks.remove(model, choice, self.settings)
+            path = self.save(model)
+            found += quality.evaluate(self.base, [path], some, self.survey, "mse", self.worker)
+            path.unlink()
+        return found
+
+    def _without_blocks(self, settings: PruneSettings) -> Pruned:
+        found = removal.found_in(self.load(self.base), settings)
+
+        def errors(choices: Sequence[Sequence[str]]) -> list[float]:
+            self.say("looking for the block that matters least")
+            return [one.drop for one in self.without(choices)]
+
+        gone = removal.choose(found, errors, lambda names: self._enough(names, len(found.blocks), settings))
+        model = self.load(self.base)
+        blocks.remove(model, gone, settings)
+        if settings.method == "obs":
+            self.say("fitting what stays")
+            removal.make_up(model, gone, settings, lambda layers: self.calibrate(model, layers, self.load(self.base)))
+        groups = tuple(GroupOutcome(block.name, 1, int(block.name not in gone)) for block in found.blocks)
+        return Pruned(self.save(model), {}, groups, found.left)
+
+    def _enough(self, gone: Sequence[str], count: int, settings: PruneSettings) -> bool:
+        """Whether as many blocks are gone as were asked for: a share of them, or for a size or latency."""
+        if settings.target_size is None and settings.target_latency is None:
+            return len(gone) >= max(1, round(settings.sparsity * count))
+        model = self.load(self.base)
+        blocks.remove(model, gone, settings)
+        path = self.optimized(self.save(model), "trial.onnx")
+        if settings.target_size is not None:
+            return path.stat().st_size <= settings.target_size * self.source.stat().st_size
+        assert settings.target_latency is not None
+        return bool(gone) and 1 / self.latency(path, _LATENCY_SECONDS).ratio <= settings.target_latency
 
     def _check_cut(self, path: Path, settings: PruneSettings, gone: Sequence[int]) -> None:
         """Cut out or silenced, the units must be gone alike.

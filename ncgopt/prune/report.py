@@ -104,10 +104,11 @@ class PruneReport:
         output: where the result is; empty where nothing was written.
         status: `written`, `dry-run`, `gate-not-met`.
         method: `obs`, `wanda`, `magnitude`.
-        structured: whether channels were removed.
+        structured: whether channels or blocks were removed.
+        unit: which of the two.
         sparsity: share of zeros in the pruned layers, or of removed channels.
         layers: weights of the result.
-        groups: channels that went, for structured pruning.
+        groups: channels, or blocks, that went, for structured pruning.
         left: what was left alone, and why.
         notes: what else the user should know.
         before, after: sizes.
@@ -121,6 +122,7 @@ class PruneReport:
     model: str
     method: str
     structured: bool
+    unit: str = "channels"
     output: str = ""
     status: str = ""
     sparsity: float = 0.0

@@ -82,7 +82,9 @@ def _target(source: Path, output: Path | None) -> Path:
 
 
 def _prune(pruner: Pruner, settings: PruneSettings) -> PruneReport:
-    report = PruneReport(str(pruner.source), settings.method, settings.structured, max_drop=settings.max_drop)
+    report = PruneReport(
+        str(pruner.source), settings.method, settings.structured, settings.unit, max_drop=settings.max_drop
+    )
     report.data = {"source": settings.data or "synthetic", "samples": pruner.samples}
     if settings.synthetic:
         report.notes.append("calibrated on random data: the quality shown is not that on yours")
@@ -113,7 +115,7 @@ def _prune(pruner: Pruner, settings: PruneSettings) -> PruneReport:
 def _own_shares(pruner: Pruner, settings: PruneSettings) -> Mapping[str, float]:
     """Shares by layer or group where they are to be found out; none where one holds for all."""
     has_target = settings.target_size is not None or settings.target_latency is not None
-    if not has_target and settings.allocation == "uniform":
+    if settings.unit == "blocks" or (not has_target and settings.allocation == "uniform"):
         return {}
     curves = sweep(pruner, settings)
     return Search(pruner, settings, curves).run() if has_target else for_total(curves, settings.sparsity)

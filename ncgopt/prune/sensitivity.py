@@ -11,6 +11,7 @@ from ncgopt.prune.layers import find_layers
 from ncgopt.prune.pruner import Pruner
 from ncgopt.prune.quality import Quality
 from ncgopt.prune.settings import PruneSettings
+from ncgopt.prune.structured.removal import found_in
 from ncgopt.prune.unstructured.prune import plan
 
 SHARES = (0.25, 0.5, 0.75, 0.9)
@@ -49,6 +50,8 @@ class Sensitivity:
 
 def sweep(pruner: Pruner, settings: PruneSettings, shares: Sequence[float] = SHARES) -> list[Sensitivity]:
     """Prune one after the other by every share, the rest left as it is, and measure."""
+    if settings.unit == "blocks":
+        return _blocks(pruner, settings)
     names = parts(pruner, settings)
     alone = dataclasses.replace(settings, scope="layer", schedule="constant", steps=1)
     found: list[Sensitivity] = []
@@ -62,6 +65,16 @@ def sweep(pruner: Pruner, settings: PruneSettings, shares: Sequence[float] = SHA
         points = (_point(share, quality) for share, quality in zip(shares, qualities, strict=True))
         found.append(Sensitivity(name, weight, tuple(points)))
     return found
+
+
+def _blocks(pruner: Pruner, settings: PruneSettings) -> list[Sensitivity]:
+    found = found_in(pruner.load(pruner.base), settings).blocks
+    pruner.say(f"sensitivity of {len(found)} blocks")
+    qualities = pruner.without([[block.name] for block in found])
+    return [
+        Sensitivity(block.name, block.weights, (_point(1.0, quality),))
+        for block, quality in zip(found, qualities, strict=True)
+    ]
 
 
 def _point(share: float, quality: Quality) -> Point:

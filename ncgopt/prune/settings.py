@@ -14,6 +14,7 @@ Method = Literal["magnitude", "wanda", "obs"]
 Scope = Literal["global", "layer"]
 Schedule = Literal["constant", "polynomial"]
 Allocation = Literal["uniform", "auto"]
+Unit = Literal["channels", "blocks"]
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class PruneSettings:
 
     Attributes:
         structured: remove channels, heads and hidden units instead of setting single weights to zero.
+        unit: what goes if `structured`: channels, or whole residual blocks; `sparsity` is then the share of them.
         method: `magnitude`; `wanda`, which weighs by the size of the inputs; `obs`, which also makes the
             remaining weights take over (least squares on the calibration data).
         sparsity: share of the weights, or of the channels, that goes; inside (0, 1).
@@ -53,6 +55,7 @@ class PruneSettings:
     """
 
     structured: bool = False
+    unit: Unit = "channels"
     method: Method = "obs"
     sparsity: float = 0.5
     layers: Mapping[str, float] = field(default_factory=dict[str, float])
@@ -99,8 +102,16 @@ class PruneSettings:
             raise Usage("prune: --pattern and --sparse-storage are for single weights, not for --structured")
         if not self.structured and (self.target_latency is not None or self.target_size is not None):
             raise Usage("prune: --target-latency and --target-size need --structured: zeros alone buy neither")
+        if self.unit == "blocks":
+            self._blocks()
         if self.target_latency is not None and self.target_size is not None:
             raise Usage("prune: --target-latency and --target-size exclude each other")
+
+    def _blocks(self) -> None:
+        if not self.structured:
+            raise Usage("prune: --unit blocks needs --structured")
+        if self.layers or self.allocation == "auto":
+            raise Usage("prune: --layer and --allocation auto are for channels; blocks go whole, --keep protects them")
 
     def _shares(self) -> None:
         if not 0 < self.sparsity < 1:

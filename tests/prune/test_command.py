@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
-from prune.small import MLP, RESIDUAL
+from prune.small import MLP, RESIDUAL, build, head
 
 from ncgopt.errors import ExitCode
 from ncgopt_cli.main import invoke
@@ -142,6 +142,39 @@ def test_analysis_writes_a_table_a_plot_and_no_model(prune, tmp_path):
     assert errors == sorted(errors)
     assert (tmp_path / "s.svg").read_text().count("<polyline") == 2
     assert not list(tmp_path.glob("*.pruned.onnx"))
+
+
+def test_a_plot_as_png(prune, tmp_path, monkeypatch):
+    code, _, err = prune("--analyze", "--method", "magnitude", "--plot", "s.png", "--samples", 16)
+    assert code == 0, err
+    assert (tmp_path / "s.png").read_bytes().startswith(b"\x89PNG")
+    assert prune("--analyze", "--plot", "s.pdf")[0] == ExitCode.USAGE
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    code, _, err = prune("--analyze", "--plot", "t.png")
+    assert code == ExitCode.UNAVAILABLE
+    assert "ncgopt[plot]" in err
+    assert err.count("\n") == 1
+
+
+def test_latency_that_was_asked_for(prune, tmp_path, monkeypatch):
+    """Wide enough that the arithmetic is what takes time; measured, so with a margin."""
+    monkeypatch.setattr("ncgopt.prune.target._SECONDS", 0.1)
+    monkeypatch.setattr("ncgopt.prune.target._LATENCY_ROUNDS", 2)
+    wide = build(
+        head("float[N, 12] x", "float[N, 5] y")
+        + "{ a = MatMul(x, u)  b = Relu(a)  c = MatMul(b, v)  d = Relu(c)  y = MatMul(d, w) }",
+        u=(12, 1024),
+        v=(1024, 1024),
+        w=(1024, 5),
+    )
+    onnx.save(wide, tmp_path / "wide.onnx")
+    given = ["--structured", "--method", "magnitude", "--target-latency", "60%", "--samples", 32]
+    code, out, err = prune(*given, "--metric", "mse", model="wide.onnx")
+    assert code == 0, err
+    found = weights("wide.pruned.onnx")
+    share = sum(array.size for array in found.values()) / sum(array.size for array in weights("wide.onnx").values())
+    assert 0.2 < share < 0.95
+    assert "channels" in out
 
 
 def test_size_that_was_asked_for(prune, tmp_path):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import onnx_ir as ir
@@ -61,3 +61,12 @@ def _read(node: ir.Node) -> list[ir.Value]:
     """What a node reads, the nodes of its subgraphs included."""
     inner = [one for graph in subgraphs(node) for one in nodes_within(graph)]
     return [value for one in (node, *inner) for value in one.inputs if value is not None]
+
+
+def after(graph: ir.Graph, names: Collection[str], layers: Sequence[Layer]) -> list[Layer]:
+    """The layers that something computed by one of these nodes reaches."""
+    reached: set[ir.Value] = set()
+    for node in graph:
+        if node.name in names or not reached.isdisjoint(_read(node)):
+            reached.update(node.outputs)
+    return [layer for layer in layers if any(use.given in reached for use in layer.uses)]
