@@ -31,6 +31,7 @@ def test_dependencies_are_what_is_imported() -> None:
         for path in (ROOT / folder).rglob("*.py")
         for name in _imports(path)
     }
-    distributions = {re.split(r"[^\w-]", line)[0] for line in PROJECT["dependencies"]}
+    extras = {line for name, lines in PROJECT["optional-dependencies"].items() if name != "dev" for line in lines}
+    distributions = {re.split(r"[^\w-]", line)[0] for line in (*PROJECT["dependencies"], *extras)}
     declared = {PACKAGES.get(name, name.replace("-", "_")) for name in distributions}
     assert imported - OURS - set(sys.stdlib_module_names) == declared
