@@ -32,7 +32,12 @@ def write_report(place: Path, report: object) -> None:
     text = to_json(report) + "\n"
     if str(place) == "-":
         click.echo(text, nl=False)
-        return
+    else:
+        write_text(place, text)
+
+
+def write_text(place: Path, text: str) -> None:
+    """Write a file of text."""
     try:
         place.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -136,6 +136,8 @@ def _pairs(models: Sequence[str], manner: Manner) -> list[Pair]:
     if output is not None:
         sources = [source for source in sources if not _is_below(source.path, output)]
     pairs = into_folder(sources, output) if output is not None else beside(sources, in_place=manner.in_place)
+    if manner.report is not None and manner.report.suffix.lower() in (".html", ".htm"):
+        raise click.UsageError("a page (--report FILE.html) shows one model; of several, --report FILE.json tells")
     if manner.report is not None and str(manner.report) != "-":
         check_target(manner.report)
         paths = [path for pair in pairs for path in (pair.source, pair.target) if path is not None]

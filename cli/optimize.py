@@ -13,9 +13,11 @@ import click
 from ncgopt.errors import CannotWrite, ExitCode, NcgoptError
 
 from . import fleet, options, outcome, render, values
-from .files import check_target, same, write_report
+from .files import check_target, same, write_report, write_text
 
 if TYPE_CHECKING:
+    import onnx_ir as ir
+
     from ncgopt.report import Report
     from ncgopt.settings import Settings
 
@@ -30,6 +32,10 @@ class _Run:
     verbose: bool
     quiet: bool
     refusals: bool
+
+    @property
+    def page(self) -> bool:
+        return self.report is not None and self.report.suffix.lower() in (".html", ".htm")
 
     @property
     def report_to_stdout(self) -> bool:
@@ -68,7 +74,9 @@ class _Run:
 )
 @click.option("--strict", is_flag=True, default=None, help="Fail rather than leave out a rewrite that is at fault.")
 @click.option("--dry-run", is_flag=True, default=None, help="Do everything but write the model.")
-@click.option("--report", type=options.PATH, metavar="FILE.json", help="Write a report, on failure too; - is stdout.")
+@click.option(
+    "--report", type=options.PATH, metavar="FILE", help="Write a report: a page for .html, else JSON; - is stdout."
+)
 @fleet.several
 @click.option("--explain-refusals", "refusals", is_flag=True, help="Show which guards kept rules from applying.")
 @options.volume
@@ -147,24 +155,44 @@ def _optimize(path: Path, run: _Run, settings: Settings) -> int:
 
 
 def _told(path: Path, run: _Run, settings: Settings, optimize: Callable[..., Report]) -> int:
+    before = _original(path, run, settings)
     try:
         with render.progress(verbose=run.verbose, quiet=run.quiet) as say:
             report = optimize(path, settings, output=run.output, in_place=run.in_place, progress=say)
     except NcgoptError as error:
-        _write_failed_report(run, error.report)
+        _write_failed_report(run, error.report, before, settings)
         raise
     if not run.quiet:
         outcome.show(render.screen(err=run.report_to_stdout), report, run.verbose, refusals=run.refusals)
-    if run.report is not None:
-        write_report(run.report, report)
+    _write_report(run, report, before, settings)
     return ExitCode.DONE
 
 
-def _write_failed_report(run: _Run, report: Report | None) -> None:
+def _original(path: Path, run: _Run, settings: Settings) -> ir.Model | None:
+    """The model before the run, where a page will show it."""
+    if not run.page:
+        return None
+    from ncgopt.page.report import original
+
+    return original(path, settings, in_place=run.in_place)
+
+
+def _write_report(run: _Run, report: Report, before: ir.Model | None, settings: Settings) -> None:
+    if run.report is None:
+        return
+    if not run.page:
+        write_report(run.report, report)
+        return
+    from ncgopt.page.report import report_page
+
+    write_text(run.report, report_page(report, before, settings))
+
+
+def _write_failed_report(run: _Run, report: Report | None, before: ir.Model | None, settings: Settings) -> None:
     """The error itself is what the user must see: a report that cannot be written does not replace it."""
     if run.report is None or report is None:
         return
     try:
-        write_report(run.report, report)
+        _write_report(run, report, before, settings)
     except CannotWrite as error:
         click.echo(f"ncgopt: error: {error}", err=True)

@@ -1,7 +1,8 @@
-"""`python -m ncgopt.docs FOLDER`: docs/rules.md, docs/passes.md and docs/checks.md, written from the code."""
+"""`python -m ncgopt.docs FOLDER`: what docs/ holds that the code says itself."""
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator, Mapping
 from itertools import groupby
@@ -11,6 +12,7 @@ from ncgopt.lint.catalog import checks
 from ncgopt.pipeline.catalog import CatalogEntry, catalog
 from ncgopt.pipeline.presets import PRESETS
 from ncgopt.rules.justification import KINDS, MEANING
+from ncgopt.schema import report_schema
 
 _GENERATED = "<!-- Written by `make docs` from the docstrings in the code; edit those instead. -->"
 
@@ -22,6 +24,7 @@ def pages() -> Mapping[str, str]:
         "rules.md": "\n".join(_rules([e for e in entries if e.kind == "rule"])),
         "passes.md": "\n".join(_passes([e for e in entries if e.kind == "pass"])),
         "checks.md": "\n".join(_checks()),
+        "report.schema.json": json.dumps(report_schema(), indent=1),
     }
 
 
