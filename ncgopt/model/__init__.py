@@ -2,6 +2,7 @@
 
 from ncgopt.model.contract import Contract
 from ncgopt.model.debug import Remarks, strip
+from ncgopt.model.destination import destination
 from ncgopt.model.load import Loaded, from_proto, load
 from ncgopt.model.save import SavedFiles, save, write_beside
 from ncgopt.model.stats import stats
@@ -13,6 +14,7 @@ __all__ = [
     "Loaded",
     "Remarks",
     "SavedFiles",
+    "destination",
     "from_proto",
     "load",
     "pinned_names",

@@ -11,9 +11,9 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.errors import Usage
-from ncgopt.facts.constants import Array
 from ncgopt.passes._contents import tensor_of
 from ncgopt.passes.base import Pass
+from ncgopt.prune.unstructured.magnitude import common_shares, relative, without_smallest
 from ncgopt.rewrite.rule import Claim
 from ncgopt.rewrite.session import Session, all_nodes
 
@@ -27,7 +27,8 @@ class PruneWeights(Pass):
 
     Han et al., "Learning both Weights and Connections for Efficient Neural Networks", 2015,
     without retraining. The zeros make the file compress better; ONNX Runtime computes with them as
-    with any number, so nothing gets faster. A weight shared by several nodes is pruned once.
+    with any number, so nothing gets faster. A weight shared by several nodes is pruned once. It chooses as
+    `ncgopt prune --method magnitude` does, which also measures what that costs; other methods need data.
     """
 
     name = "prune-weights"
@@ -35,7 +36,8 @@ class PruneWeights(Pass):
 
     sparsity: float = field(default=0.5, metadata={"help": "share of the weights that becomes zero, 0 to 1"})
     scope: str = field(
-        default="layer", metadata={"help": "`layer`: that share of each weight; `global`: of all weights together"}
+        default="layer",
+        metadata={"help": "`layer`: that share of each weight; `global`: of all, relative to each one's mean square"},
     )
     exclude: tuple[str, ...] = field(default=(), metadata={"help": "globs over weight and node names to leave alone"})
 
@@ -51,24 +53,21 @@ class PruneWeights(Pass):
         weights = [value for value in self._weights(model) if tensor_of(value).size]
         if not weights:
             return 0
-        cut = self._common_cut(weights) if self.scope == "global" else None
         count = 0
-        for value in weights:
+        for value, share in zip(weights, self._shares(weights), strict=True):
             array = np.asarray(tensor_of(value).numpy())
-            pruned = _pruned(array, round(array.size * self.sparsity), cut)
+            pruned = without_smallest(array, share)
             if not np.array_equal(pruned != 0, array != 0) and session.spend(self.name, f"weight {value.name}"):
                 value.const_value = session.scratch.keep(ir.Tensor(pruned, dtype=facts.dtype(value), name=value.name))
                 count += 1
         return count
 
-    def _common_cut(self, weights: Sequence[ir.Value]) -> float:
-        """The magnitude below which weights go, whichever they belong to."""
-        magnitudes = np.empty(sum(tensor_of(value).size for value in weights), np.float32)
-        end = 0
-        for value in weights:
-            start, end = end, end + tensor_of(value).size
-            np.abs(tensor_of(value).numpy().astype(np.float32).reshape(-1), out=magnitudes[start:end])
-        return _threshold(magnitudes, round(magnitudes.size * self.sparsity))
+    def _shares(self, weights: Sequence[ir.Value]) -> list[float]:
+        """How much of each weight goes."""
+        if self.scope == "layer":
+            return [self.sparsity] * len(weights)
+        scores = [relative(np.abs(tensor_of(value).numpy().astype(np.float32))) for value in weights]
+        return common_shares(scores, round(self.sparsity * sum(score.size for score in scores)))
 
     def _weights(self, model: ir.Model) -> Iterator[ir.Value]:
         seen: set[ir.Value] = set()
@@ -85,18 +84,3 @@ class PruneWeights(Pass):
 
     def _excluded(self, name: str | None) -> bool:
         return any(fnmatch.fnmatchcase(name or "", pattern) for pattern in self.exclude)
-
-
-def _threshold(magnitudes: Array, count: int) -> float:
-    """The `count`-th smallest magnitude; what is not larger goes. Below all where nothing goes."""
-    return float(np.partition(magnitudes, count - 1)[count - 1]) if count else -1.0
-
-
-def _pruned(array: Array, count: int, cut: float | None) -> Array:
-    flat: Array = np.array(array).reshape(-1)
-    magnitudes = np.abs(flat.astype(np.float32))
-    if cut is not None:
-        flat[magnitudes <= cut] = 0
-    elif count:
-        flat[np.argpartition(magnitudes, count - 1)[:count]] = 0
-    return flat.reshape(array.shape)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ncgopt import model as models
-from ncgopt.errors import CannotWrite, Inconclusive, NcgoptError, Usage, VerificationFailed
+from ncgopt.errors import Inconclusive, NcgoptError, Usage, VerificationFailed
 from ncgopt.pipeline.attempt import Attempt
 from ncgopt.pipeline.exploration import explore
 from ncgopt.pipeline.rollback import Rollback
@@ -72,14 +72,7 @@ def _target(source: Path, output: Path | None, *, in_place: bool) -> Path:
         if output is not None:
             raise Usage("an output path and in-place exclude each other")
         return source
-    target = output if output is not None else source.with_name(f"{source.stem}.opt.onnx")
-    if target.exists() and source.exists() and target.samefile(source):
-        raise Usage(f"{target} is the input itself; say --in-place to replace it")
-    if target.is_dir():
-        raise CannotWrite(f"{target} is a directory")
-    if not target.absolute().parent.is_dir():
-        raise CannotWrite(f"{target}: its folder does not exist")
-    return target
+    return models.destination(source, output, "opt", instead="; say --in-place to replace it")
 
 
 class _Job:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ncgopt import facts
 from ncgopt import model as models
-from ncgopt.errors import CannotWrite, GateNotMet, Usage
+from ncgopt.errors import GateNotMet
 from ncgopt.prune import accounting, quality
 from ncgopt.prune.allocation import for_total
 from ncgopt.prune.layers import find_layers
@@ -53,7 +53,7 @@ def prune(
     """
     start = time.perf_counter()
     source = Path(model)
-    target = _target(source, output)
+    target = models.destination(source, output, "pruned")
     Pattern.parse(settings.pattern)
     with tempfile.TemporaryDirectory(prefix="ncgopt-") as name, Worker() as worker:
         pruner = Pruner(source, settings, worker, Path(name), progress or (lambda _: None))
@@ -70,15 +70,6 @@ def prune(
             report.status, report.output = "written", str(target)
     report.seconds = time.perf_counter() - start
     return report
-
-
-def _target(source: Path, output: Path | None) -> Path:
-    target = output if output is not None else source.with_name(f"{source.stem}.pruned.onnx")
-    if target.exists() and source.exists() and target.samefile(source):
-        raise Usage(f"{target} is the input itself")
-    if target.is_dir() or not target.absolute().parent.is_dir():
-        raise CannotWrite(f"{target}: is a directory, or its folder does not exist")
-    return target
 
 
 def _prune(pruner: Pruner, settings: PruneSettings) -> PruneReport:

@@ -16,6 +16,7 @@ from ncgopt.prune.moments import Moments
 from ncgopt.prune.pattern import Pattern
 from ncgopt.prune.settings import PruneSettings, is_called
 from ncgopt.prune.unstructured import obs
+from ncgopt.prune.unstructured.magnitude import common_shares, relative
 from ncgopt.prune.unstructured.order import Stage
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -202,19 +203,16 @@ def _over_all(
     if pattern.of:
         return list(wanted)
     scores = [_relative(layer, moments.get(key), settings) for key, layer in enumerate(plan.layers)]
-    flat = np.concatenate([score.reshape(-1) for score in scores])
     count = round(sum(share * layer.size for share, layer in zip(wanted, plan.layers, strict=True)))
-    cut = np.partition(flat, count - 1)[count - 1] if count else -1.0
-    return [min(float((score <= cut).mean()), 1 - 1 / max(score.size, 2)) for score in scores]
+    return common_shares(scores, count)
 
 
 def _relative(layer: Layer, moments: Moments | None, settings: PruneSettings) -> Array:
     dense = layer.matrices()
     if moments is None or settings.method == "magnitude":
-        return np.abs(dense) / (np.sqrt(np.mean(dense**2)) or 1.0)
+        return relative(np.abs(dense))
     if settings.method == "wanda":
-        scores = _scores(dense, moments)
-        return scores / (np.sqrt(np.mean(scores**2)) or 1.0)
+        return relative(_scores(dense, moments))
     scores = np.empty_like(dense)
     energy = 0.0
     for group, matrix in enumerate(dense):
