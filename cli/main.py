@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS = {
     "optimize": "Rewrite a model, prove it computes the same, write it.",
     "verify": "Run two models on the same data and compare them.",
+    "diff": "Say in what two models differ: nodes, weights, interface, results.",
     "bisect": "Find the rewrite at fault, and the smallest model that shows it.",
     "inspect": "Show operators, weights, interface and cost of a model.",
     "check": "Say whether a model is invalid or could be optimized; writes nothing.",
@@ -77,7 +78,7 @@ def main() -> None:
     """An ONNX optimizer that checks its own work: it writes nothing that it could not verify.
 
     \b
-    Exit codes: 0 done, 1 findings (check), 2 model invalid, 3 verification failed,
+    Exit codes: 0 done, 1 findings (check, diff), 2 model invalid, 3 verification failed,
     4 unsound rewrite, 5 inconclusive, 6 gate not met, 7 slower, 64 usage, 66 input unreadable,
     69 something is not installed, 70 a bug of ncgopt, 71 out of time or memory, 73 cannot write, 130 interrupted.
     """  # noqa: D301 - click wants the backspace itself, which keeps the lines as they are
