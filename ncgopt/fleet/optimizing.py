@@ -73,7 +73,7 @@ class OptimizerSeat:
 
             yield _doing(pipeline.optimize)
             return
-        with Supervised(self.memory, threads=False, stop=stop) as supervised:
+        with Supervised(self.memory, threads=False, stop=stop, keep=True) as supervised:
             yield _doing(supervised.optimize)
 
 

@@ -142,6 +142,10 @@ class Child:
             self._process.kill()
             raise WorkerDied(self._stage, None, self._tail(), 0.0)
 
+    def held(self) -> int | None:
+        """Bytes that it holds for itself alone; None where nobody can tell."""
+        return held_by(self._process.pid)
+
     def close(self) -> None:
         """Let it end by itself (its input ends); kill it where that takes longer than a moment."""
         with contextlib.suppress(OSError):  # a dead child's pipe cannot be flushed

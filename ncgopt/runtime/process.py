@@ -78,6 +78,10 @@ class Worker:
             self._child = None
             self.losses += 1
 
+    def held(self) -> int | None:
+        """Bytes that the child holds for itself alone; None where there is none, or nobody can tell."""
+        return None if self._child is None else self._child.held()
+
     def call(
         self,
         function: str,

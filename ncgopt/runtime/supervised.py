@@ -45,6 +45,7 @@ class Supervised:
         ahead: a module that the child imports before it is given something to do.
         threads: whether numpy may use all cores in the child.
         stop: set by another thread to end the job, which then raises `Stopped`.
+        keep: whether the child's own child, in which models run, serves one model after the other.
     """
 
     def __init__(
@@ -55,8 +56,9 @@ class Supervised:
         *,
         threads: bool = True,
         stop: threading.Event | None = None,
+        keep: bool = False,
     ) -> None:
-        self._entry = entry
+        self._entry, self._keep = entry, keep
         sweep_folders(Path(tempfile.gettempdir()))
         self._scratch = Path(tempfile.mkdtemp(prefix="ncgopt-"))
         self._box_file = self._scratch / "doing"
@@ -100,7 +102,7 @@ class Supervised:
         killed = 0
         while True:
             self._box.write("", None)
-            request = (Path(model), settings, output, in_place, ended, self._scratch, self._box_file)
+            request = (Path(model), settings, output, in_place, ended, self._scratch, self._box_file, self._keep)
             try:
                 return self._worker.call(self._entry, *request, listener=progress)
             except WorkerDied as death:

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 
 from ncgopt import job
-from ncgopt.fleet import optimizing
+from ncgopt.settings import Settings
 
 
 def die_once(marker, value):
@@ -39,6 +39,15 @@ def fail(value):
 
 def sleep(seconds):
     time.sleep(seconds)
+
+
+def one_after_the_other(paths, out, scratch):
+    # which process models ran in, after each of them
+    pids = []
+    for path in paths:
+        job.run(path, Settings(), Path(out, path.name), False, [], Path(scratch), Path(scratch, "doing"), True)
+        pids += [one.worker.call("os:getpid") for one in job._kept] or [0]
+    return pids
 
 
 def optimize_but_die_once(model, *rest):

@@ -9,6 +9,7 @@ import pytest
 
 from ncgopt.fleet import Engine, beside, call_all, find, into_folder, optimize_all
 from ncgopt.fleet.optimizing import OptimizerSeat
+from ncgopt.runtime import Worker
 from ncgopt.runtime.supervised import Supervised
 from ncgopt.settings import Settings
 
@@ -77,6 +78,18 @@ def test_a_model_whose_process_is_killed_is_done_again_whole(planted, models, tm
     assert (models / "b.onnx.started").exists()
     assert [done.pair.name for done in found if done.error] == ["bad.onnx"]
     assert results(tmp_path / "calm") == results(tmp_path / "killed")
+
+
+def test_models_run_in_one_process_after_the_other_until_something_goes_wrong(planted, models, tmp_path):
+    (tmp_path / "scratch").mkdir()
+    (tmp_path / "out").mkdir()
+    wanted = [models / "a.onnx", models / "b.onnx", models / "deep" / "c.onnx"]
+    with Worker() as worker:
+        found = worker.call(f"{planted}:one_after_the_other", wanted, tmp_path / "out", tmp_path / "scratch")
+    assert found[0] > 0
+    assert len(set(found)) == 1
+    run(models, tmp_path / "alone", settings=Settings(), supervised=False)
+    assert results(tmp_path / "out")["a.onnx"] == results(tmp_path / "alone")["a.onnx"]
 
 
 def test_beside_each_model(models):
