@@ -11,6 +11,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import click
+from click.shell_completion import CompletionItem
 
 from ncgopt.deferred import defer_unused
 from ncgopt.errors import ExitCode, NcgoptError
@@ -26,13 +27,16 @@ COMMANDS = {
     "diff": "Say in what two models differ: nodes, weights, interface, results.",
     "bisect": "Find the rewrite at fault, and the smallest model that shows it.",
     "inspect": "Show operators, weights, interface and cost of a model.",
-    "check": "Say whether a model is invalid or could be optimized; writes nothing.",
+    "check": "Say what is wrong with models, or could be better.",
     "prune": "Remove weights or channels that matter little, under a gate of quality.",
     "bench": "Measure the latency of a model, or of two against each other.",
     "tune": "Find the session settings with which a model runs fastest here.",
     "passes": "List all passes and rules.",
     "explain": "Show what a pass or rule does, and why it may.",
 }
+
+_COMPLETION = "_NCGOPT_COMPLETE"
+"""Where a shell says that it wants words completed; click answers, and exits."""
 
 
 class LazyGroup(click.Group):
@@ -49,6 +53,11 @@ class LazyGroup(click.Group):
         module = importlib.import_module(f"ncgopt_cli.{cmd_name}")
         command: click.Command = module.command
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete names of commands, importing none of them."""
+        names = [CompletionItem(name, help=text) for name, text in COMMANDS.items() if name.startswith(incomplete)]
+        return names or super().shell_complete(ctx, incomplete)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the command list from `COMMANDS`, importing nothing."""
@@ -109,7 +118,9 @@ def invoke(arguments: Sequence[str], *, supervised: Supervised | bool = False) -
     try:
         result: object = main.main(arguments, prog_name="ncgopt", standalone_mode=False, obj=supervised)
         sys.stdout.flush()
-    except (BrokenPipeError, SystemExit):
+    except (BrokenPipeError, SystemExit) as end:
+        if isinstance(end, SystemExit) and _COMPLETION in os.environ:
+            return end.code if isinstance(end.code, int) else ExitCode.DONE
         # The reader (`| head`) left (click itself turns that into SystemExit); nobody is there to be
         # told. Python would complain once more when it flushes stdout at exit, so that goes nowhere.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno() if sys.__stdout__ else 1)

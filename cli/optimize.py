@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from ncgopt.errors import CannotWrite, ExitCode, NcgoptError
 
@@ -42,8 +43,19 @@ class _Run:
         return self.report is not None and str(self.report) == "-"
 
 
+def _files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Have the shell complete names of files, although an argument may be more than that."""
+    return [CompletionItem(incomplete, "file")]
+
+
 @click.command("optimize")
-@click.argument("models", nargs=-1, required=True, metavar="MODEL...|DIR|@LIST")
+@click.argument(
+    "models",
+    nargs=-1,
+    required=True,
+    metavar="MODEL...|DIR|@LIST",
+    shell_complete=_files,
+)
 @click.option(
     "-o",
     "--output",
