@@ -6,6 +6,7 @@ joblib's backend runs on a pool of actors, which restarts none unless told, and 
 from __future__ import annotations
 
 import importlib
+import socket
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from ncgopt.fleet.engine import Done, Engine, perform
 from ncgopt.fleet.seats import TRIES, Seat
 
 _POLL_SECONDS = 1.0
+_CONNECT_SECONDS = 10.0
 
 
 def run(engine: Engine, seat: Seat, tasks: Sequence[Any], say: Callable[[int, str], None]) -> Generator[Done]:
@@ -49,12 +51,28 @@ def run(engine: Engine, seat: Seat, tasks: Sequence[Any], say: Callable[[int, st
 def _connect(ray: Any, engine: Engine) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
     if engine.address:
+        _require_somebody(engine.address)
         try:
             ray.init(engine.address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise Unavailable(f"no Ray cluster answers at {engine.address}: {error}") from error
         return
     ray.init(num_cpus=engine.jobs, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+
+
+def _require_somebody(address: str) -> None:
+    """Fail soon where nobody answers: Ray itself tries for minutes, and ends the process then.
+
+    Raises:
+        Unavailable: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # `auto`, or the name of a session, which Ray looks up
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except OSError as error:
+        raise Unavailable(f"no Ray cluster answers at {address}: {error.strerror or error}") from error
 
 
 def _done(ray: Any, index: int, reference: Any) -> Done:

@@ -11,6 +11,7 @@ import time
 import pytest
 from fleet.conftest import save_model
 
+from ncgopt.errors import Unavailable
 from ncgopt.fleet import Engine, find, into_folder, optimize_all
 from ncgopt.settings import Settings
 
@@ -89,3 +90,11 @@ def test_an_error_of_a_task_comes_back(name, tmp_path):
     (tmp_path / "bad.onnx").write_text("no model")
     (found,) = run(tmp_path, tmp_path / "out", Engine(name, jobs=1))
     assert "truncated" in str(found.error)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("name", "address"), [("dask", "tcp://127.0.0.1:1"), ("ray", "127.0.0.1:1")])
+def test_a_cluster_that_is_not_there(name, address, many, tmp_path):
+    _skip_unless_installed(name)
+    with pytest.raises(Unavailable, match=f"answers at {address}"):
+        run(many, tmp_path / "out", Engine(name, address=address))
