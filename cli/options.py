@@ -40,6 +40,11 @@ def selection(command: _Command) -> _Command:
         command,
         click.option("--preset", metavar="NAME", help="Preset of passes and rules; see `ncgopt passes`."),
         click.option(
+            "--objective",
+            type=click.Choice(["latency", "memory", "size", "nodes"]),
+            help="What matters most; memory: the peak of a run. All four are reported, latency where it is measured.",
+        ),
+        click.option(
             "--passes",
             callback=values.names,
             metavar="A,B,C",
@@ -176,7 +181,7 @@ def choose(given: Mapping[str, Any]) -> Chosen:
 
     found = configuration.load(given.get("config"))
     base = found.settings
-    names = ("preset", "passes", "exact", "trust_links", "timeout", "memory_limit")
+    names = ("preset", "objective", "passes", "exact", "trust_links", "timeout", "memory_limit")
     changes: dict[str, Any] = {name: given[name] for name in names if given.get(name) is not None}
     if given.get("target") is not None:
         changes["target"] = Target(given["target"])

@@ -67,6 +67,11 @@ def show(screen: Screen, report: Report, verbose: bool, *, refusals: bool) -> No
     pairs += [("not profitable", not_profitable_text(one)) for one in report.not_profitable]
     if report.measurement is not None:
         pairs += [("measured", line) for line in measurement_lines(report.measurement)]
+    if report.peak is not None:
+        at = f" at {binding_text(report.peak.binding)}" if report.peak.binding else ""
+        pairs.append(
+            ("peak", f"{screen.bytes(report.peak.before)} -> {screen.bytes(report.peak.after)}{at}, predicted")
+        )
     pairs += [("note", note) for note in report.notes]
     pairs.append((report.status, report.output or "nothing was written"))
     screen.pairs([*pairs, ("seconds", f"{report.seconds:.2f}")])

@@ -352,6 +352,21 @@ class Verification:
     reference: str = ""
 
 
+@dataclass(frozen=True)
+class Peak:
+    """Bytes that a run takes at most beside weights and inputs, predicted for ONNX Runtime.
+
+    Attributes:
+        before: of the original.
+        after: of the result.
+        binding: sizes of symbolic dimensions that both hold for.
+    """
+
+    before: int
+    after: int
+    binding: Mapping[str, int]
+
+
 @dataclass
 class Report:
     """Everything `optimize` did, and whether it can be trusted.
@@ -366,6 +381,7 @@ class Report:
         search: what a search found; None where none was asked for.
         not_profitable: rewrites that were measured, did not pay, and were taken back.
         measurement: how fast the result is; None where that was not asked for.
+        peak: of memory; None where no objective was given, or ONNX Runtime does not load the model.
         culprit: the rewrite at fault where the run failed.
     """
 
@@ -388,6 +404,7 @@ class Report:
     search: Search | None = None
     not_profitable: list[NotProfitable] = field(default_factory=list[NotProfitable])
     measurement: Measurement | None = None
+    peak: Peak | None = None
     verification: Verification = field(default_factory=lambda: Verification("skipped"))
     lossy: Verification | None = None
     notes: list[str] = field(default_factory=list[str])

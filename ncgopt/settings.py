@@ -26,6 +26,7 @@ class Target(enum.Enum):
 
 ExternalData = Literal["auto", "always", "never"]
 VerifyMode = Literal["auto", "whole", "window"]
+Objective = Literal["latency", "memory", "size", "nodes"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,8 @@ class Settings:
 
     Attributes:
         preset: name of the preset that lists passes and rules (`default`, `exact`, ...).
+        objective: what the result is to be good at: `memory` lowers the peak of a run, `size` that of the file,
+            `latency` measures what pays, `nodes` is what every preset does; the report says how all four changed.
         passes: explicit list of pass, rule or group names; replaces the preset.
         skip: globs over pass and rule names that are left out.
         options: options per pass, `{"fold-constants": {"max_growth": 1024}}`.
@@ -110,6 +113,7 @@ class Settings:
     """
 
     preset: str = "default"
+    objective: Objective | None = None
     passes: tuple[str, ...] | None = None
     skip: tuple[str, ...] = ()
     options: Mapping[str, Mapping[str, object]] = field(default_factory=dict[str, Mapping[str, object]])

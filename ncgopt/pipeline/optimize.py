@@ -75,6 +75,9 @@ def _target(source: Path, output: Path | None, *, in_place: bool) -> Path:
     return models.destination(source, output, "opt", instead="; say --in-place to replace it")
 
 
+_LOWERED = 0.95  # of the original's peak: above that it is tried whether the usual rewrites are in the way
+
+
 class _Job:
     """One call of `optimize`; the report is there as soon as the model is loaded."""
 
@@ -97,6 +100,16 @@ class _Job:
             self._trials.close()
 
     def run(self, folder: Path) -> Report:
+        trial, trials = self._made(folder)
+        if self.settings.objective is not None:
+            trial, trials = self._with_peak(trial, trials, folder)
+        if self.settings.verify and trial.attempt.is_lossy:
+            trial.report.lossy = trials.loss()
+        self._write(trial.attempt, trial.report)
+        return trial.report
+
+    def _made(self, folder: Path) -> tuple[Trial, Trials]:
+        """A verified result."""
         trials = self._trials = Trials(self.source, self.settings, self.worker, folder)
         rollback = Rollback(trials)
         for one in self.ended:
@@ -105,13 +118,39 @@ class _Job:
         found = explore(trials, rollback.avoided, folder, self.progress) if self.settings.search else None
         trials.begin_verifying()
         trial = self._until_good(trials.run(rollback.limit, rollback.avoided, self.progress), trials, rollback)
-        if self.settings.measure or self.settings.fail_if_slower is not None:
+        measured = self.settings.measure or self.settings.objective == "latency"
+        if measured or self.settings.fail_if_slower is not None:
             trial = self._measured(trial, trials, rollback)
         trial.report.search = found
-        if self.settings.verify and trial.attempt.is_lossy:
-            trial.report.lossy = trials.loss()
-        self._write(trial.attempt, trial.report)
-        return trial.report
+        return trial, trials
+
+    def _with_peak(self, trial: Trial, trials: Trials, folder: Path) -> tuple[Trial, Trials]:
+        """Note the peak; where the usual rewrites stand in the way of a lower one, do without them."""
+        from ncgopt.pipeline.objective import MEMORY, peak_of  # not needed without an objective
+
+        self.progress("predicting the peak")
+        graph = trial.attempt.loaded.model.graph
+        before = peak_of(trials.original, graph, self.settings, self.worker)
+        after = peak_of(trials.keep(trial), graph, self.settings, self.worker)
+        if before is None or after is None:
+            return trial, trials
+        peak = trial.report.peak = dataclasses.replace(before, after=after.after)
+        narrow = self.settings.objective == "memory" and self.settings.passes is None
+        if not narrow or peak.after <= peak.before * _LOWERED:
+            return trial, trials
+        self.settings = dataclasses.replace(self.settings, passes=MEMORY)
+        (folder / "narrow").mkdir()
+        other, others = self._made(folder / "narrow")
+        found = peak_of(others.keep(other), graph, self.settings, self.worker)
+        if found is None or found.after >= min(peak.after, peak.before):
+            if peak.after <= peak.before:
+                self._trials = trials
+                return trial, trials
+            other.report.notes.append("the usual rewrites would have raised the peak; they were left out")
+        else:
+            other.report.notes.append("without the usual rewrites the peak is lower; they were left out")
+        other.report.peak = dataclasses.replace(before, after=found.after if found is not None else before.before)
+        return other, others
 
     def _until_good(self, trial: Trial, trials: Trials, rollback: Rollback) -> Trial:
         """A run whose result is right: this one, or one without what is at fault."""
@@ -135,10 +174,10 @@ class _Job:
         def good(another: Trial) -> Trial:
             return self._until_good(another, trials, rollback)
 
-        if self.settings.measure:
+        if self.settings.measure or self.settings.objective == "latency":
             refined = profit.refine(trial)
             trial = trial if refined is trial else good(refined)
-        trial = profit.settle(trial, good, take_back=self.settings.measure)
+        trial = profit.settle(trial, good, take_back=self.settings.measure or self.settings.objective == "latency")
         profit.tell(trial.report)
         profit.check(trial.report)
         return trial

@@ -12,6 +12,7 @@ from ncgopt.errors import Usage
 from ncgopt.passes import Pass
 from ncgopt.passes.apply_rules import ApplyRules
 from ncgopt.pipeline.catalog import pass_by_name, rule_by_name
+from ncgopt.pipeline.objective import with_objective
 from ncgopt.pipeline.presets import EXACT_PRESETS, PRESET_OPTIONS, PRESETS, RULES_GROUP
 from ncgopt.records import record
 from ncgopt.rewrite.rule import Claim, Rule
@@ -38,6 +39,7 @@ def make_plan(settings: Settings) -> Plan:
     Raises:
         Usage: an unknown name, option or value, or a glob that matches nothing.
     """
+    settings = with_objective(settings)
     if settings.preset not in PRESETS:
         raise Usage(f"unknown preset {settings.preset!r}{_hint(settings.preset, PRESETS)}")
     requested = settings.passes if settings.passes is not None else (settings.preset,)
