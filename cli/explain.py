@@ -55,6 +55,8 @@ def _show(entry: CatalogEntry) -> None:
     screen.line()
     unasked = f"none, ask for it by name{f': {entry.by_request}' if entry.by_request else ''}"
     pairs = [("targets", ", ".join(entry.targets)), ("presets", ", ".join(entry.presets) or unasked)]
+    if entry.plugin:
+        pairs.append(("plugin", entry.plugin))
     if entry.justified:
         pairs.append(("shown by", entry.justified))
     if entry.unconditional:

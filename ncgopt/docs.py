@@ -11,6 +11,7 @@ from pathlib import Path
 from ncgopt.lint.catalog import checks
 from ncgopt.pipeline.catalog import CatalogEntry, catalog
 from ncgopt.pipeline.presets import PRESETS
+from ncgopt.plugins import origin
 from ncgopt.rules.justification import KINDS, MEANING
 from ncgopt.schema import report_schema
 
@@ -19,7 +20,7 @@ _GENERATED = "<!-- Written by `make docs` from the docstrings in the code; edit 
 
 def pages() -> Mapping[str, str]:
     """Contents per file name."""
-    entries = catalog()
+    entries = [entry for entry in catalog() if not entry.plugin]
     return {
         "rules.md": "\n".join(_rules([e for e in entries if e.kind == "rule"])),
         "passes.md": "\n".join(_passes([e for e in entries if e.kind == "pass"])),
@@ -77,12 +78,13 @@ def _checks() -> Iterator[str]:
     yield "What [`ncgopt check`](checking.md) looks for. Codes stay with their checks; `--select` and `--ignore`"
     yield "take codes, beginnings of codes and names. Notes do not make `check` fail unless `--fail-on note` says so.\n"
     yield "| code | name | severity | `--fix` | |\n|---|---|---|---|---|"
-    for check in checks():
+    own = [check for check in checks() if not origin(check)]
+    for check in own:
         link = f"[{check.code}](#{check.code.lower()}-{check.name})"
         fix = {"": "", "optimize": "optimizes", "rewrite": "rewrites"}[check.fix]
         yield f"| {link} | `{check.name}` | {check.severity.label} | {fix} | {check.summary()} |"
     yield ""
-    yield from (f"## {check.code} {check.name}\n\n{check.page()}\n" for check in checks())
+    yield from (f"## {check.code} {check.name}\n\n{check.page()}\n" for check in own)
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ncgopt import plugins
 from ncgopt.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def _code() -> str:
         digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
         digest.update(path.read_bytes())
     versions = [f"{name} {_version(name)}" for name in _BUILT_ON]
-    return "\n".join((digest.hexdigest(), sys.version, *versions))
+    return "\n".join((digest.hexdigest(), sys.version, *versions, *plugins.state()))
 
 
 def _version(name: str) -> str:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ncgopt import plugins
 from ncgopt.lint.check import Check
 
 
 def checks() -> Sequence[type[Check]]:
-    """All checks, by code."""
+    """All checks, those of plugins included, by code.
+
+    Raises:
+        Unavailable: a plugin cannot be used.
+    """
     from ncgopt.lint.checks import CHECKS
 
-    return sorted(CHECKS, key=lambda check: check.code)
+    found = (*CHECKS, *plugins.checks(check.code for check in CHECKS))
+    return sorted(found, key=lambda check: check.code)

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ncgopt import cache
+from ncgopt import cache, plugins
 
 _SUBJECT = "check"
 _CHUNK = 1 << 20
@@ -63,6 +63,7 @@ def _code() -> Iterator[str]:
         for root in _places(package):
             for path, size, changed in sorted(_sources(root)):
                 yield f"{path} {size} {changed}"
+    yield from plugins.state()
     for package in _BUILT_ON:
         for root in _places(package):
             beside = os.path.dirname(root)

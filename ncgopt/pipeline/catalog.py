@@ -7,6 +7,7 @@ import inspect
 from collections.abc import Mapping
 from typing import Any
 
+from ncgopt import plugins
 from ncgopt.passes import PASSES, Pass
 from ncgopt.pipeline.presets import EXACT_PRESETS, PRESETS, RULES_GROUP
 from ncgopt.records import record
@@ -52,6 +53,7 @@ class CatalogEntry:
         unconditional: why a rule needs no guard for soundness.
         by_request: why a rule is part of no preset, where it is part of none.
         justified: how a rule was shown to hold, in one line.
+        plugin: the package it comes from, where that is another one.
     """
 
     name: str
@@ -67,21 +69,36 @@ class CatalogEntry:
     unconditional: str = ""
     by_request: str = ""
     justified: str = ""
+    plugin: str = ""
 
 
 def catalog() -> list[CatalogEntry]:
-    """All passes, then all rules, in the order in which they are tried."""
-    return [_of_pass(cls) for cls in PASSES] + [_of_rule(rule) for rule in RULES]
+    """All passes, then all rules, in the order in which they are tried; those of plugins come last of each."""
+    return [_of_pass(cls) for cls in all_passes()] + [_of_rule(rule) for rule in all_rules()]
+
+
+def all_passes() -> tuple[type[Pass], ...]:
+    """The passes of ncgopt, then those of plugins.
+
+    Raises:
+        Unavailable: a plugin cannot be used.
+    """
+    return (*PASSES, *plugins.passes(cls.name for cls in PASSES))
+
+
+def all_rules() -> tuple[Rule[Any], ...]:
+    """The rules of ncgopt, then those of plugins; raises as `all_passes`."""
+    return (*RULES, *plugins.rules(rule.name for rule in RULES))
 
 
 def pass_by_name() -> Mapping[str, type[Pass]]:
     """The passes that users can name."""
-    return {cls.name: cls for cls in PASSES}
+    return {cls.name: cls for cls in all_passes()}
 
 
 def rule_by_name() -> Mapping[str, Rule[Any]]:
     """The rules."""
-    return {rule.name: rule for rule in RULES}
+    return {rule.name: rule for rule in all_rules()}
 
 
 def _of_pass(cls: type[Pass]) -> CatalogEntry:
@@ -92,7 +109,7 @@ def _of_pass(cls: type[Pass]) -> CatalogEntry:
     presets = tuple(p for p, names in PRESETS.items() if cls.name in names and _allows(p, cls.claim))
     return CatalogEntry(
         cls.name, "pass", "graph", cls.claim.name, doc.split("\n")[0], doc, ("onnx", "onnxruntime"), presets,
-        tuple(options),
+        tuple(options), plugin=plugins.origin(cls),
     )  # fmt: skip
 
 
@@ -105,10 +122,15 @@ def _of_rule(rule: Rule[Any]) -> CatalogEntry:
     )
     shown = justifications().get(rule.name)
     return CatalogEntry(
-        rule.name, "rule", type(rule).__module__.split(".")[-2], rule.claim.name, doc.split("\n")[0], doc,
+        rule.name, "rule", _subject(rule), rule.claim.name, doc.split("\n")[0], doc,
         tuple(sorted(t.value for t in rule.targets)), presets, guards=tuple(guards), unconditional=rule.unconditional,
         by_request=rule.by_request, justified=shown.summary if shown is not None else "",
+        plugin=plugins.origin(type(rule)),
     )  # fmt: skip
+
+
+def _subject(rule: Rule[Any]) -> str:
+    return plugins.origin(type(rule)) or type(rule).__module__.split(".")[-2]
 
 
 def _allows(preset: str, claim: Claim) -> bool:

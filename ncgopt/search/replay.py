@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import onnx_ir as ir
 
-from ncgopt import facts
+from ncgopt import facts, plugins
 from ncgopt.passes.base import Pass
 from ncgopt.records import record
 from ncgopt.rewrite.avoided import place_of
@@ -49,7 +49,7 @@ class Replay(Pass):
 
 def replay(model: ir.Model, session: Session, step: Step, target: Target) -> bool:
     """Make one step; whether that was possible."""
-    rules = [rule for rule in RULES if rule.name == step.rule]
+    rules = [rule for rule in (*RULES, *plugins.rules(())) if rule.name == step.rule]
     engine = willing(rules, target)
     facts.survey(model)
     facts.forget()
