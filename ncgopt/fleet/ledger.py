@@ -42,7 +42,7 @@ class Ledger:
         if entry is None or entry["key"] != self.key(pair.source):
             return None
         files = cast("list[dict[str, Any]]", entry["report"].get("files", []))
-        if not files or not all(_is_there(one) for one in files):
+        if pair.target is None or not files or not all(_is_there(one, pair.target) for one in files):
             return None
         return entry["report"]
 
@@ -93,12 +93,13 @@ class Ledger:
                 return None
 
 
-def _is_there(file: dict[str, Any]) -> bool:
-    """Whether a file is what was written. At a URL its size has to do."""
-    path = str(file.get("path", ""))
-    if urls.is_url(path):
-        return urls.size_of(path) == file.get("bytes")
+def _is_there(file: dict[str, Any], target: str) -> bool:
+    """Whether a file beside `target` is what was written, wherever that was called from. At a URL its size has to do."""
+    name = str(file.get("path", "")).replace("\\", "/").rpartition("/")[2]
+    if urls.is_url(target):
+        return urls.size_of(urls.join(target.rpartition("/")[0], name)) == file.get("bytes")
+    path = Path(target).with_name(name)
     try:
-        return Path(path).stat().st_size == file.get("bytes") and sha256_of(Path(path)) == file.get("sha256")
+        return path.stat().st_size == file.get("bytes") and sha256_of(path) == file.get("sha256")
     except OSError:
         return False

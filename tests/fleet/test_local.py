@@ -4,11 +4,14 @@ import contextlib
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from ncgopt.fleet import Engine, beside, call_all, find, into_folder, optimize_all
-from ncgopt.fleet.optimizing import OptimizerSeat
+from ncgopt.errors import OutOfResources
+from ncgopt.fleet import Done, Engine, beside, call_all, find, into_folder, optimize_all
+from ncgopt.fleet.optimizing import Optimized, OptimizerSeat
+from ncgopt.report import Report
 from ncgopt.runtime import Worker
 from ncgopt.runtime.supervised import Supervised
 from ncgopt.settings import Settings
@@ -38,6 +41,7 @@ def test_results_are_the_same_for_any_number_of_jobs_and_done_once(models, tmp_p
 
     again = run(models, two, jobs=2)
     assert sorted(done.pair.name for done in again if done.before) == ["a.onnx", "b.onnx", "deep/c.onnx"]
+    two = two.rename(tmp_path / "moved")
     (two / "a.onnx").write_bytes(b"touched")
     again = run(models, two, settings=QUICK)
     assert sorted(done.pair.name for done in again if done.before) == ["b.onnx", "deep/c.onnx"]
@@ -98,6 +102,25 @@ def test_beside_each_model(models):
     assert found[0].error is None
     assert (models / "a.opt.onnx").exists()
     assert not (models / ".ncgopt").exists()
+
+
+def test_what_had_too_little_memory_is_done_again_alone_with_all_of_it(models, tmp_path, monkeypatch):
+    asked = []
+
+    def pretend(engine, seat, tasks, say=None):
+        for index, task in enumerate(tasks):
+            asked.append((engine.jobs, Path(task.source).name, task.settings.memory_limit))
+            lacks = engine.jobs > 1 and task.source.endswith("b.onnx")
+            error = OutOfResources(f"{task.source}: out of memory (1 GB) while loading") if lacks else None
+            yield Done(index, None if lacks else Optimized(Report(task.source, "0", status="written"), "key"), error)
+
+    monkeypatch.setattr(Engine, "memory_share", lambda engine: 1000 if engine.jobs > 1 else None)
+    monkeypatch.setattr(Engine, "run", pretend)
+    found = run(models, tmp_path / "out", jobs=2)
+    assert sorted(done.pair.name for done in found) == ["a.onnx", "b.onnx", "bad.onnx", "deep/c.onnx"]
+    assert not any(done.error for done in found)
+    assert sorted(asked[:4], key=str)[1] == (2, "b.onnx", 1000)
+    assert asked[4:] == [(1, "b.onnx", None)]
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
