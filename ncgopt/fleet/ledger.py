@@ -94,7 +94,7 @@ class Ledger:
 
 
 def _is_there(file: dict[str, Any], target: str) -> bool:
-    """Whether a file beside `target` is what was written, wherever that was called from. At a URL its size has to do."""
+    """Whether a file beside `target` is what was written, wherever the run began. At a URL its size has to do."""
     name = str(file.get("path", "")).replace("\\", "/").rpartition("/")[2]
     if urls.is_url(target):
         return urls.size_of(urls.join(target.rpartition("/")[0], name)) == file.get("bytes")
