@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROJECT := pyproject.toml setup.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo bench-rules test lint format docs models trained hostile kills rule conformance fuzz sabotage proofs hunt test-engines clean
+.PHONY: help demo bench-rules test lint format docs models trained hostile kills rule conformance fuzz sabotage proofs hunt test-capture test-engines clean
 
 help:
 	@echo "make demo                        install, then optimize the sample models"
@@ -34,6 +34,7 @@ help:
 	@echo "make sabotage                    leave out every guard once; the cases or random models must notice"
 	@echo "make proofs                      prove every rule on symbols, and write down how each was shown"
 	@echo "make hunt N=10000 SEED=0         prove what rules make of random models; where that fails, a bug is near"
+	@echo "make test-capture                capture programs of real frameworks, which it installs beside .venv"
 	@echo "make test-engines                run the tests of many models on Ray, Dask and URLs, which it installs first"
 	@echo "make clean                       remove .venv, build/ and caches"
 
@@ -127,6 +128,13 @@ hunt: $(VENV)/.installed-dev
 test-engines: $(VENV)/.installed-dev
 	$(PIP) --editable '.[ray,dask,urls]' psutil
 	$(BIN)/python -m pytest tests/fleet/test_engines.py tests/fleet/test_urls.py
+
+# Frameworks are large, and not for the environment that everything else is tested in.
+CAPTURE := build/capture
+test-capture:
+	@test -x $(CAPTURE)/bin/python || $(PYTHON) -m venv $(CAPTURE)
+	$(CAPTURE)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[torch,keras]' transformers pytest
+	$(CAPTURE)/bin/python -m pytest tests/capture
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .ruff_cache .hypothesis *.egg-info

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # Name -> one line of help. A command lives in the module of the same name and is called `command`;
 # listing them here keeps `--help` from importing any of them.
 COMMANDS = {
+    "capture": "Make a static graph of a PyTorch, Keras, TensorFlow or JAX program.",
     "optimize": "Rewrite a model, prove it computes the same, write it.",
     "verify": "Run two models on the same data and compare them.",
     "diff": "Say in what two models differ: nodes, weights, interface, results.",
