@@ -67,7 +67,9 @@ def _layers(ctx: click.Context, param: click.Parameter, values: Sequence[str]) -
 )
 @click.option("--pattern", metavar="PATTERN", help="unstructured (default), N:M as in 2:4, block, block:RxC.")
 @click.option(
-    "--schedule", type=click.Choice(["constant", "polynomial"]), help="All at once (default), or over --steps."
+    "--schedule",
+    type=click.Choice(["sequential", "constant", "polynomial"]),
+    help="Layer by layer (default; obs only), all at once, or layer by layer in --steps with a growing share.",
 )
 @click.option("--steps", type=int, metavar="N", help="Steps of the schedule, each calibrated anew (1).")
 @click.option(

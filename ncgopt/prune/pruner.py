@@ -195,7 +195,8 @@ class Pruner:
             return self.calibrate(model, layers, self.load(self.base) if settings.method == "obs" else None)
 
         self.say("pruning")
-        order = stages(model.graph, plan.layers, settings.stages if settings.method == "obs" else 1)
+        most = settings.stages if settings.method == "obs" and settings.schedule != "constant" else 1
+        order = stages(model.graph, plan.layers, most)
         notes = single.prune(plan, settings, order, calibrate if settings.needs_data else None)
         asked = {layer.weight.name or "": share for layer, share in zip(plan.layers, plan.shares, strict=True)}
         return Pruned(self.save(model), asked, (), plan.left, tuple(notes))

@@ -12,7 +12,7 @@ from ncgopt.errors import Usage
 
 Method = Literal["magnitude", "wanda", "obs"]
 Scope = Literal["global", "layer"]
-Schedule = Literal["constant", "polynomial"]
+Schedule = Literal["sequential", "constant", "polynomial"]
 Allocation = Literal["uniform", "auto"]
 Unit = Literal["channels", "blocks"]
 
@@ -31,7 +31,8 @@ class PruneSettings:
         scope: rank the weights of all layers together, or by layer.
         allocation: `auto` gives less to layers whose pruning costs more, as measured.
         pattern: `unstructured`, `N:M` (N of M neighbours stay), or `block` / `block:RxC`.
-        schedule: how the share grows over `steps`.
+        schedule: `sequential`: with `obs`, layer by layer, each calibrated on what those before have become;
+            `constant`: all at once; `polynomial`: `sequential` over and over, with a share that grows over `steps`.
         steps: how often to calibrate and prune.
         stages: `obs` calibrates at most that many times on the way from the model's inputs to its outputs.
         keep: globs over nodes and weights that nothing may touch.
@@ -62,7 +63,7 @@ class PruneSettings:
     scope: Scope = "layer"
     allocation: Allocation = "uniform"
     pattern: str = "unstructured"
-    schedule: Schedule = "constant"
+    schedule: Schedule = "sequential"
     steps: int = 1
     stages: int = 12
     keep: tuple[str, ...] = ()

@@ -72,11 +72,11 @@ def plan(layers: Iterable[Layer], settings: PruneSettings) -> Plan:
 
 
 def at_step(final: float, step: int, settings: PruneSettings) -> float:
-    """Sparsity after `step` of `settings.steps`: all at once, or `s_t = s_f + (s_i - s_f)(1 - t)^3` from s_i = 0.
+    """Sparsity after `step` of `settings.steps`: the final one, or `s_t = s_f + (s_i - s_f)(1 - t)^3` from s_i = 0.
 
     Zhu and Gupta, "To prune, or not to prune", 2017.
     """
-    if settings.schedule == "constant" or step >= settings.steps:
+    if settings.schedule != "polynomial" or step >= settings.steps:
         return final
     return final - final * (1 - step / settings.steps) ** 3
 
