@@ -53,3 +53,23 @@ def test_layer_by_layer_is_closer_to_the_original_than_all_at_once(proto, tmp_pa
         )
         errors.append(prune(tmp_path / "m.onnx", asked, dry_run=True).quality.drop)
     assert errors[0] < 0.9 * errors[1]
+
+
+def test_steps_matter_only_where_layers_share_a_stage(tmp_path):
+    (tmp_path / "m.onnx").write_bytes(MLP.SerializeToString())
+    np.savez(tmp_path / "data.npz", x=np.random.default_rng(0).standard_normal((64, 12)).astype(np.float32))
+    reports = {}
+    for steps, most in ((1, 12), (3, 12), (1, 1), (3, 1)):
+        asked = PruneSettings(
+            data=str(tmp_path / "data.npz"),
+            schedule="polynomial",
+            steps=steps,
+            stages=most,
+            metric="mse",
+            measure_seconds=0,
+        )
+        reports[steps, most] = prune(tmp_path / "m.onnx", asked, dry_run=True)
+    assert reports[3, 12].quality.drop == pytest.approx(reports[1, 12].quality.drop)
+    assert any("leave no trace" in line for line in reports[3, 12].notes)
+    assert reports[3, 1].quality.drop != pytest.approx(reports[1, 1].quality.drop)
+    assert not reports[3, 1].notes

@@ -20,6 +20,7 @@ from ncgopt.prune.unstructured.magnitude import common_shares, relative
 from ncgopt.prune.unstructured.order import Stage
 
 Array: TypeAlias = npt.NDArray[Any]
+_LEFT_OUT = "steps before the last were left out: every level of layers is calibrated anew, so they leave no trace"
 Calibrate: TypeAlias = Callable[[Sequence[Layer], bool], Mapping[int, Moments]]
 
 
@@ -100,14 +101,18 @@ def prune(plan: Plan, settings: PruneSettings, order: Sequence[Stage], calibrate
     notes: dict[str, None] = {}
     fits = [Fit.of(layer, settings) for layer in plan.layers]
     steps = settings.steps if settings.schedule == "polynomial" else 1
-    for step in range(1, steps + 1):
+    begin = 1
+    if steps > 1 and _last_step_decides(settings, order):
+        begin = steps
+        notes[_LEFT_OUT] = None
+    for step in range(begin, steps + 1):
         shares = [at_step(share, step, settings) for share in plan.shares]
         if settings.scope == "global":
-            known: Mapping[int, Moments] = calibrate(plan.layers, step > 1) if calibrate is not None else {}
+            known: Mapping[int, Moments] = calibrate(plan.layers, step > begin) if calibrate is not None else {}
             shares = _over_all(plan, shares, known, settings)
         for number, stage in enumerate(order):
             layers = [plan.layers[key] for key in stage.layers]
-            changed = step > 1 or number > 0
+            changed = step > begin or number > 0
             moments = calibrate(layers, changed) if calibrate is not None else dict[int, Moments]()
             for place, key in enumerate(stage.layers):
                 layer, found = plan.layers[key], moments.get(place)
@@ -118,6 +123,12 @@ def prune(plan: Plan, settings: PruneSettings, order: Sequence[Stage], calibrate
                 else:
                     fits[key].apply(found, shares[key], settings, aims=key in stage.first)
     return list(notes)
+
+
+def _last_step_decides(settings: PruneSettings, order: Sequence[Stage]) -> bool:
+    """Whether each layer's result depends on nothing but the original and the results of those before it."""
+    alone = all(stage.first.issuperset(stage.layers) for stage in order)
+    return settings.method == "obs" and settings.scope == "layer" and alone
 
 
 def _without(layer: Layer, moments: Moments | None, share: float, settings: PruneSettings) -> Array:
