@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ncgopt.tune import Requests, TuneReport
 
 _TRIED = 12  # settings shown
+_BUSY = 0.5  # load per core from which on that is said
 
 
 @click.command("tune")
@@ -121,12 +122,20 @@ def _show(screen: render.Screen, report: TuneReport, written: Sequence[Path]) ->
         ("parallelism", f"{report.parallelism:.2f} on paper"),
         ("data", report.data),
         *([("binding", render.binding_text(report.binding))] if report.binding else []),
+        *_busy(report),
         ("verdict", report.verdict),
         ("settings", report.text),
         *(("written", str(path)) for path in written),
         ("seconds", f"{report.seconds:.1f}"),
     ]
     screen.pairs(pairs)
+
+
+def _busy(report: TuneReport) -> list[tuple[str, str]]:
+    """Threads that spin lose most on a busy machine, and cost nothing on a quiet one."""
+    if report.load is None or report.load < _BUSY * report.cores:
+        return []
+    return [("note", f"the machine was busy (load {report.load:.1f}): on a quiet one other settings may be best")]
 
 
 def _cells(one: Requests) -> tuple[str, ...]:

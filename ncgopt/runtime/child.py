@@ -6,6 +6,7 @@ import contextlib
 import os
 import pickle
 import queue
+import signal
 import subprocess
 import sys
 import tempfile
@@ -145,6 +146,16 @@ class Child:
     def held(self) -> int | None:
         """Bytes that it holds for itself alone; None where nobody can tell."""
         return held_by(self._process.pid)
+
+    def pause(self) -> None:
+        """Have the system hold it; threads that spin then take nobody's processor (POSIX only)."""
+        if os.name == "posix":
+            self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        if os.name == "posix":
+            self._process.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """Let it end by itself (its input ends); kill it where that takes longer than a moment."""

@@ -15,6 +15,11 @@ def cores() -> int:
     return os.cpu_count() or 1
 
 
+def load() -> float | None:
+    """Processes that wanted a processor over the last minute; None where nobody tells (Windows)."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
+
+
 def processor() -> str:
     """The kind of processor, as far as it says what it is."""
     if sys.platform.startswith("linux"):

@@ -78,6 +78,16 @@ class Worker:
             self._child = None
             self.losses += 1
 
+    def pause(self) -> None:
+        """Hold the child, where the system can do that; it must be resumed before the next call, and at the end."""
+        if self._child is not None:
+            self._child.pause()
+
+    def resume(self) -> None:
+        """Let the child go on."""
+        if self._child is not None:
+            self._child.resume()
+
     def held(self) -> int | None:
         """Bytes that the child holds for itself alone; None where there is none, or nobody can tell."""
         return None if self._child is None else self._child.held()

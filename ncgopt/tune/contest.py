@@ -28,7 +28,6 @@ _BLOCK_SECONDS = 0.04
 _LEAST_PAIRS = 3
 _PROCESSES = 2  # of a race: one may be lucky with where its memory lies
 _RACE_PAIRS = 6  # per process at least
-_REST_SECONDS = 0.005  # for threads that spin to go to sleep before the other session begins
 
 
 @dataclass(frozen=True)
@@ -79,8 +78,10 @@ class Lane:
     timed: Timed
 
     def block(self, subject: Subject, runs: int) -> list[float]:
-        """Run one; seconds to compare."""
+        """Run one; seconds to compare. Between blocks the process is held: its threads would spin for 0.1 s."""
+        self.worker.resume()
         seconds, latencies = self.worker.call(f"{_REMOTE}:run_block", runs, timeout=subject.settings.timeout)
+        self.worker.pause()
         self.timed.latencies += latencies
         self.timed.paces.append(seconds / len(latencies))
         return latencies if subject.streams == 1 else [seconds / len(latencies)]
@@ -97,7 +98,11 @@ def opened(subject: Subject, tuned: SessionSettings) -> Generator[Lane]:
         arguments = (subject.path, subject.survey, subject.case, subject.settings, tuned, subject.streams)
         try:
             load, first = worker.call(f"{_REMOTE}:open_tuned", *arguments, timeout=subject.settings.timeout)
-            yield Lane(worker, first, Timed(load))
+            worker.pause()
+            try:
+                yield Lane(worker, first, Timed(load))
+            finally:
+                worker.resume()
         except (LoadError, RunError, WorkerDied) as error:
             raise Inconclusive(f"{subject.path}: cannot be measured: {error}") from error
 
@@ -137,7 +142,6 @@ def alternate(subject: Subject, default: Lane, other: Lane, tried: Tried, until:
     while pairs < least or time.monotonic() < until:
         for lane, blocks in lanes:
             blocks.append(lane.block(subject, runs))
-            time.sleep(_REST_SECONDS)
         lanes.reverse()  # whoever comes first finds the machine as the other one left it
         pairs += 1
 

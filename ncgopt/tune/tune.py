@@ -14,6 +14,7 @@ from ncgopt.measure.ratio import Ratio
 from ncgopt.model import load
 from ncgopt.parallel.modelled import modelled_steps
 from ncgopt.parallel.workspan import work_span
+from ncgopt.runtime import machine
 from ncgopt.runtime.machine import cores
 from ncgopt.runtime.tuned import SessionSettings
 from ncgopt.settings import VerifySettings
@@ -73,6 +74,7 @@ class TuneReport:
         left_out: settings for which the budget did not suffice.
         streams: requests at once.
         cores: of this machine, as far as this process may use them.
+        load: processes that wanted a processor before it began; None where nobody tells.
         parallelism: of the model on paper.
         data: where the inputs come from.
         binding: sizes of the symbolic dimensions.
@@ -91,6 +93,7 @@ class TuneReport:
     left_out: int
     streams: int
     cores: int
+    load: float | None
     parallelism: float
     data: str
     binding: Mapping[str, int]
@@ -125,7 +128,7 @@ def tune(
         Usage: the feeds or bindings do not fit the model.
         Inconclusive: ONNX Runtime cannot load or run it, or no inputs were found.
     """
-    start = time.monotonic()
+    start, busy = time.monotonic(), machine.load()
     say = progress or _silent
     parsed = load(model).model
     say("looking for inputs")
@@ -150,6 +153,7 @@ def tune(
         left_out=search.left_out,
         streams=streams,
         cores=cores(),
+        load=busy,
         parallelism=parallelism,
         data=case.source,
         binding=dict(case.binding),

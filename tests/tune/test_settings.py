@@ -35,7 +35,8 @@ def report(chosen, **changes):
     asked = Requests(10, 1.0, 1.0, 1.0, 1.0, 0.1)
     return TuneReport(
         model="m.onnx", chosen=chosen, text="", verdict="", ratio=Ratio(1.2, 1.1, 1.3, 12), raced=chosen, default=asked,
-        tuned=asked, tried=(), left_out=0, streams=1, cores=2, parallelism=1.0, data="draw 0", binding={}, seconds=1.0,
+        tuned=asked, tried=(), left_out=0, streams=1, cores=2, load=None, parallelism=1.0, data="draw 0", binding={},
+        seconds=1.0,
         **changes,
     )  # fmt: skip
 
