@@ -15,7 +15,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 PROJECT := pyproject.toml setup.py
 
 .DELETE_ON_ERROR:
-.PHONY: help demo bench-rules test lint format docs models trained hostile kills rule conformance fuzz sabotage proofs hunt test-capture test-engines clean
+.PHONY: help demo bench-rules test lint format docs site models trained hostile kills rule conformance fuzz sabotage proofs hunt test-capture test-engines clean
 
 help:
 	@echo "make demo                        install, then optimize the sample models"
@@ -25,7 +25,8 @@ help:
 	@echo "make models                      rebuild models/*.onnx from their scripts"
 	@echo "make trained                     train models/trained/*.onnx again"
 	@echo "make bench-rules                 what each rewrite gains on its own pattern"
-	@echo "make docs                        regenerate docs/rules.md and docs/passes.md"
+	@echo "make docs                        regenerate what docs/ holds that the code says itself"
+	@echo "make site                        the documentation as a website, in build/site"
 	@echo "make hostile                      run the command line on every malformed or hostile file"
 	@echo "make kills N=200                  kill as many runs at random moments, and look at what they leave"
 	@echo "make rule NAME= SUBJECT= ROOT=   start a new rewrite rule"
@@ -89,6 +90,9 @@ bench-rules: $(VENV)/.installed
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m ncgopt.docs
+
+site: $(VENV)/.installed-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 
 models: $(VENV)/.installed-dev
 	$(BIN)/python models/build.py
