@@ -12,6 +12,7 @@ from ncgopt import facts
 from ncgopt.memory.axes import Along, Parts, Range, contracted, parts
 
 Bytes = Callable[[ir.Value], int]
+Places = dict[ir.Node, int]
 _MOST_NODES = 24
 _BLOCK = 16  # channels that ONNX Runtime keeps together
 
@@ -57,8 +58,8 @@ class Cut:
     pieces: tuple[Range, ...]
 
 
-def grow(exit: ir.Value, axis: int | None) -> Iterator[Region]:
-    """Regions that make `exit`, from its producer alone upwards, each with one node more."""
+def grow(exit: ir.Value, axis: int | None, at: Places) -> Iterator[Region]:
+    """Regions that make `exit`, from its producer alone upwards, each with one node more; `at` is `places`."""
     root = exit.producer()
     if root is None or facts.is_kept(root):
         return
@@ -73,8 +74,8 @@ def grow(exit: ir.Value, axis: int | None) -> Iterator[Region]:
         for value, need in zip(node.inputs, first, strict=True):
             if value is not None and need is not None and axes.setdefault(value, need.axis) != need.axis:
                 return
-        yield Region(tuple(sorted(needs, key=_place(root))), exit, axis, dict(needs), dict(axes), length)
-        node, first = _next(axes, needs, refused, root)
+        yield Region(tuple(sorted(needs, key=at.__getitem__)), exit, axis, dict(needs), dict(axes), length)
+        node, first = _next(axes, needs, refused, at)
 
 
 def _length(value: ir.Value, axis: int) -> int | None:
@@ -88,21 +89,19 @@ def _contracted_length(node: ir.Node, needs: Parts | None) -> int | None:
     return _length(node.inputs[0], need.axis) if need is not None and node.inputs[0] is not None else None
 
 
-def _place(root: ir.Node) -> Callable[[ir.Node], int]:
-    graph = root.graph
-    assert graph is not None
-    places = {node: place for place, node in enumerate(graph)}
-    return places.__getitem__
+def places(graph: ir.Graph) -> Places:
+    """Where each node stands in its graph."""
+    return {node: place for place, node in enumerate(graph)}
 
 
 def _next(
-    axes: dict[ir.Value, int], needs: dict[ir.Node, Parts], refused: set[ir.Node], root: ir.Node
+    axes: dict[ir.Value, int], needs: dict[ir.Node, Parts], refused: set[ir.Node], at: Places
 ) -> tuple[ir.Node | None, Parts | None]:
     """The last node whose result only the region reads, and that can be computed in pieces too."""
     candidates: dict[ir.Node, Parts] = {}
     for value, axis in axes.items():
         node = value.producer()
-        if node is None or node in needs or node in refused or node.graph is not root.graph:
+        if node is None or node in needs or node in refused or node not in at:
             continue
         if value.is_graph_output() or facts.is_kept(node) or any(use.node not in needs for use in value.uses()):
             continue
@@ -113,7 +112,7 @@ def _next(
             candidates[node] = found
     if not candidates:
         return None, None
-    chosen = max(candidates, key=_place(root))
+    chosen = max(candidates, key=at.__getitem__)
     return chosen, candidates[chosen]
 
 
@@ -159,6 +158,8 @@ def saving(region: Region, pieces: Sequence[Range], size: Bytes) -> tuple[int, i
     before = outside + sum(map(size, joined)) + max(_inner(region, size), result)
     inner = (_inner(region, size) - (result if region.axis is not None else 0)) * share + copies * share
     after = outside + inner + result * (1 if region.axis is not None else 2)
+    if region.axis not in (None, 1) and any(node.op_type == "Conv" for node in region.nodes):
+        after += result + sum(map(size, cut))  # channels in blocks are brought into the usual layout, and back
     return before, int(max(after, 2 * result))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ import onnx_ir as ir
 
 from ncgopt import facts
 from ncgopt.memory.prediction import Prediction
-from ncgopt.memory.region import Cut, Region, grow, pieces_of, saving
+from ncgopt.memory.region import Cut, Places, Region, grow, pieces_of, places, saving
 from ncgopt.memory.trial import Trials, bindings, default_binding
 from ncgopt.passes._pieces import PIECE, Cutter, can_be_cut
 from ncgopt.passes.base import Pass
@@ -20,6 +21,8 @@ _NEAR = 0.93  # of the peak: steps that become the next one
 _LEAST = 0.2  # of the peak: a tensor that is worth a look
 _GAIN = 0.97  # what a region may take afterwards, of what it took
 _FURTHER = 8  # nodes below a large tensor at which pieces may be put together again
+_COMPARED = 3  # changes that lower the peak, of which the best is taken
+_SHARE = 0.5  # of the time of a pass, after which nothing more is tried
 _TRIED = 3  # candidates per large tensor that are tried
 
 
@@ -42,7 +45,7 @@ class SplitForMemory(Pass):
     )
     pieces: int = field(default=8, metadata={"help": "into how many even pieces something is cut at most"})
     least: int = field(default=1 << 20, metadata={"help": "bytes; a peak below that is left as it is"})
-    trials: int = field(default=40, metadata={"help": "how many changed models ONNX Runtime is asked about"})
+    trials: int = field(default=60, metadata={"help": "how many changed models ONNX Runtime is asked about"})
 
     def run(self, model: ir.Model, session: Session) -> int:
         """Find what pays on copies, then do it."""
@@ -71,23 +74,26 @@ class _Search:
     def cuts(self) -> list[Cut]:
         """What is worth doing, in order."""
         self.left = self.options.trials
+        end = time.monotonic() + self.session.seconds * _SHARE
         taken: list[Cut] = []
         refused: set[Cut] = set()
         current = self._copy()
         best = self.trials.of(current)
-        while best is not None and best.peak_bytes >= self.options.least and self.left > 0:
-            progress = False
+        while best is not None and best.peak_bytes >= self.options.least and self.left > 0 and time.monotonic() < end:
+            better: list[tuple[Prediction, ir.Model, list[Cut]]] = []
             for wanted in _together(current.graph, best, self.trials, refused, self.options.pieces):
                 copy, prediction = self._tried([*taken, *wanted])
                 if prediction is not None and _is_better(prediction, best):
-                    taken += wanted
-                    current, best, progress = copy, prediction, True
+                    better.append((prediction, copy, wanted))
+                else:
+                    refused.update(wanted if len(wanted) == 1 else ())
+                if self.left <= 0 or len(better) >= _COMPARED or time.monotonic() > end:
                     break
-                refused.update(wanted if len(wanted) == 1 else ())
-                if self.left <= 0:
-                    break
-            if not progress:
+            if not better:
                 return taken
+            limit = best.peak_bytes * _NEAR
+            best, current, wanted = min(better, key=lambda one: (one[0].peak_bytes, _near(one[0], limit)))
+            taken += wanted
         return taken
 
     def _tried(self, cuts: Sequence[Cut]) -> tuple[ir.Model, Prediction | None]:
@@ -124,20 +130,21 @@ def _near(prediction: Prediction, bytes: float) -> int:
 
 def _together(graph: ir.Graph, now: Prediction, trials: Trials, refused: set[Cut], most: int) -> Iterator[list[Cut]]:
     """Sets of cuts to try: at all places near the peak at once, then one by one."""
-    places: list[list[Cut]] = []
+    found: list[list[Cut]] = []
+    at = places(graph)
     for value in _large(graph, now):
-        ranked = [cut for cut in _candidates(value, trials, most) if cut not in refused][:_TRIED]
+        ranked = [cut for cut in _candidates(value, trials, most, at) if cut not in refused][:_TRIED]
         if ranked:
-            places.append(ranked)
+            found.append(ranked)
     for rank in range(_TRIED):
         chosen: dict[str, Cut] = {}
-        for ranked in places:
+        for ranked in found:
             if rank < len(ranked):
                 chosen.setdefault(ranked[rank].exit, ranked[rank])
         if len(chosen) > 1:
             yield list(chosen.values())
     seen: set[Cut] = set()
-    for ranked in places:
+    for ranked in found:
         for cut in ranked:
             if cut not in seen:
                 seen.add(cut)
@@ -162,7 +169,7 @@ def _large(graph: ir.Graph, now: Prediction) -> Iterator[ir.Value]:
                 yield value
 
 
-def _candidates(value: ir.Value, trials: Trials, most: int) -> list[Cut]:
+def _candidates(value: ir.Value, trials: Trials, most: int, at: Places) -> list[Cut]:
     """Ways to compute a value in pieces, the one that is estimated to take least first."""
     found: list[tuple[int, int, Cut]] = []
     for exit in _below(value):
@@ -172,13 +179,13 @@ def _candidates(value: ir.Value, trials: Trials, most: int) -> list[Cut]:
         dims = facts.shape(exit) or ()
         axes: list[int | None] = [axis for axis, dim in enumerate(dims) if isinstance(dim, int) and dim > 1]
         for axis in (*axes, None):
-            for region in grow(exit, axis):
+            for region in grow(exit, axis, at):
                 if not any(value in node.inputs or value in node.outputs for node in region.nodes):
                     continue
                 for pieces in pieces_of(region, most):
                     before, after = saving(region, pieces, trials.size)
                     if after < before * _GAIN and exit.name and can_be_cut(region, pieces):
-                        cost = int(after * (1 + 0.01 * len(pieces)))
+                        cost = int(after * (1 + 0.02 * len(pieces)))
                         found.append(
                             (cost - before, len(region.nodes), Cut(exit.name, axis, len(region.nodes), pieces))
                         )
@@ -200,7 +207,7 @@ def _found(graph: ir.Graph, cut: Cut) -> Region | None:
     exit = next((v for node in graph for v in node.outputs if v.name == cut.exit), None)
     if exit is None:
         return None
-    for region in grow(exit, cut.axis):
+    for region in grow(exit, cut.axis, places(graph)):
         if len(region.nodes) == cut.size:
             return region if can_be_cut(region, cut.pieces) else None
     return None

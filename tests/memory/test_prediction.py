@@ -43,6 +43,26 @@ def test_the_formula_gives_the_number_at_any_binding(diamond, batch):
     assert max(symbols.evaluate(text, {"batch": batch}) for text in expressions) == prediction.peak_bytes
 
 
+# An attention and what follows it: the scores grow with the square of the length, the rest with the length.
+BLOCK = """<ir_version: 8, opset_import: ["" : 17]>
+g (float[batch, length, 32] x) => (float[batch, length, 32] y) <int64[4] heads = {0, 0, 4, 8}, int64[3] flat = {0, 0, 32}>
+{ h = Reshape(x, heads)  q = Transpose<perm = [0, 2, 1, 3]>(h)  k = Transpose<perm = [0, 2, 3, 1]>(h)
+  s = MatMul(q, k)  p = Softmax<axis = -1>(s)  c = MatMul(p, q)  t = Transpose<perm = [0, 2, 1, 3]>(c)
+  a = Reshape(t, flat)  r = Add(a, x)  u = Concat<axis = 2>(r, r, r, r)  e = Exp(u)
+  o, n = Split<axis = 2>(e)  f, g = Split<axis = 2>(o)  y = Add(f, r) }"""
+
+
+@pytest.mark.parametrize("sizes", [(1, 8), (3, 100), (16, 33)])
+def test_formulas_over_two_symbols_give_the_number_at_any_binding(tmp_path, sizes):
+    path = tmp_path / "block.onnx"
+    onnx.save(onnx.parser.parse_model(BLOCK), path)
+    binding = dict(zip(("batch", "length"), sizes, strict=True))
+    prediction, expressions = predicted(path, binding)
+    assert prediction.unknown == ()
+    assert len(expressions) > 1, "one formula serves all lengths: the test shows less than it could"
+    assert max(symbols.evaluate(text, binding) for text in expressions) == prediction.peak_bytes
+
+
 def test_what_a_branch_takes_comes_on_top(tmp_path):
     text = """<ir_version: 8, opset_import: ["" : 17]>
     g (float[1000] x, bool c) => (float[1000] y)
