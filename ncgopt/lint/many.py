@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import multiprocessing
+import multiprocessing.util
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ncgopt.errors import ExitCode, NcgoptError
 from ncgopt.lint import noted
 from ncgopt.lint.beside import lying_beside
 from ncgopt.lint.finding import Checked, from_data, to_data
 from ncgopt.settings import Settings
+
+if TYPE_CHECKING:
+    from ncgopt.lint.run import Examiner
 
 _WORTH = 4  # files per process: a process takes a second to start
 
@@ -59,11 +65,17 @@ def check_many(
     known = [_known(file, key) for file, key in zip(files, keys, strict=True)]
     missing = [index for index, one in enumerate(known) if one is None]
     jobs = max(1, min(jobs, len(missing) // _WORTH))
+    if not missing:
+        yield from (found for found in known if found is not None)
+        return
     if jobs == 1:
-        for file, key, found in zip(files, keys, known, strict=True):
-            if found is None:
-                say(f"checking {file.shown}")
-            yield found if found is not None else _look(file, settings, key)
+        from ncgopt.lint.run import Examiner
+
+        with Examiner(settings.memory_limit) as examiner:
+            for file, key, found in zip(files, keys, known, strict=True):
+                if found is None:
+                    say(f"checking {file.shown}")
+                yield found if found is not None else _look(file, settings, key, examiner)
         return
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         running = {index: pool.submit(_look_apart, files[index], settings, keys[index]) for index in missing}
@@ -83,12 +95,10 @@ def _known(file: File, key: str | None) -> Checked | None:
     return None if key is None else from_data(file.shown, noted.look_up(key))
 
 
-def _look(file: File, settings: Settings, key: str | None) -> Checked:
+def _look(file: File, settings: Settings, key: str | None, examiner: Examiner) -> Checked:
     """Look at the file itself, and note what was found unless it depends on more than the file's content."""
-    from ncgopt.lint.run import examine
-
     try:
-        checked, alone = examine(file.path, settings)
+        checked, alone = examiner.examine(file.path, settings)
     except NcgoptError as error:
         if error.exit_code == ExitCode.USAGE:
             raise
@@ -109,8 +119,18 @@ def _look_apart(file: File, settings: Settings, key: str | None) -> Checked:
 
     with suppress(KeyboardInterrupt):
         defer_unused()
-        return _look(file, settings, key)
+        return _look(file, settings, key, _examiner(settings.memory_limit))
     return Checked(file.shown, error="interrupted", exit_code=ExitCode.INTERRUPTED)
+
+
+@functools.cache
+def _examiner(memory: int | None) -> Examiner:
+    """One per process of a pool, and as long as that."""
+    from ncgopt.lint.run import Examiner
+
+    examiner = Examiner(memory)
+    multiprocessing.util.Finalize(None, examiner.close, exitpriority=10)
+    return examiner
 
 
 def _result(file: File, running: Future[Checked]) -> Checked:

@@ -16,7 +16,7 @@ from ncgopt.facts.nesting import graphs_within, nodes_within
 from ncgopt.lint.numbers import Numbers, numbers
 from ncgopt.model import Loaded, load, stats
 from ncgopt.report import ModelStats, Report
-from ncgopt.runtime import WorkerDied
+from ncgopt.runtime import Worker, WorkerDied
 from ncgopt.settings import Settings
 
 
@@ -29,14 +29,26 @@ class Subject:
         invalid: why it cannot be loaded; empty where it can.
     """
 
-    def __init__(self, path: Path, settings: Settings, complaints: Callable[[float | None], list[str]] | None) -> None:
-        """`complaints` waits for what ONNX's checker says, which runs in a child process meanwhile.
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings,
+        complaints: Callable[[float | None], list[str]] | None,
+        worker: Worker | None = None,
+    ) -> None:
+        """Load the model.
+
+        Args:
+            path: the file.
+            settings: what to look for.
+            complaints: waits for what ONNX's checker says, which runs in a child process meanwhile.
+            worker: another child process, for what ONNX Runtime has to compute.
 
         Raises:
             InputUnreadable: the file is missing, damaged or no model.
         """
         self.path, self.settings = path, settings
-        self._complaints = complaints
+        self._complaints, self._worker = complaints, worker
         self._loaded: Loaded | None = None
         self.invalid = ""
         try:
@@ -67,7 +79,7 @@ class Subject:
         Raises:
             NcgoptError: the settings make no sense, or a rule or pass broke a promise.
         """
-        return pipeline.findings(self.path, self.settings)
+        return pipeline.findings(self.path, self.settings, self._worker)
 
     @functools.cached_property
     def contradictions(self) -> Sequence[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from ncgopt.pipeline.attempt import Attempt
@@ -12,8 +13,13 @@ from ncgopt.runtime.watchdog import StepEnded
 from ncgopt.settings import Settings
 
 
-def findings(model: str | Path, settings: Settings) -> Report:
+def findings(model: str | Path, settings: Settings, worker: Worker | None = None) -> Report:
     """Run the pipeline on a copy in memory; `report.rewrites` and `report.repairs` are what was found.
+
+    Args:
+        model: an ONNX file.
+        settings: what `optimize` would be told.
+        worker: a child process to use, which stays the caller's; one of our own without it.
 
     Raises:
         InputUnreadable, ModelInvalid: the model cannot be loaded.
@@ -21,7 +27,8 @@ def findings(model: str | Path, settings: Settings) -> Report:
         Usage: the settings make no sense.
     """
     avoided, ends = Avoided(), list[RolledBack]()
-    with Worker(memory=settings.memory_limit) as worker:
+    with contextlib.ExitStack() as stack:
+        worker = worker or stack.enter_context(Worker(memory=settings.memory_limit))
         while True:
             attempt = Attempt(Path(model), settings, worker, avoided=avoided)
             try:

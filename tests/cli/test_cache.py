@@ -20,7 +20,7 @@ def unlucky(monkeypatch):
     def forbid(*_):
         raise AssertionError("the model was looked at")
 
-    return lambda: monkeypatch.setattr("ncgopt.lint.run.examine", forbid)
+    return lambda: monkeypatch.setattr("ncgopt.lint.run._examine", forbid)
 
 
 def _entries() -> list[Path]:
