@@ -22,7 +22,8 @@ class DenormalWeights(Check):
     severity = Severity.NOTE
 
     def run(self, subject: Subject) -> Iterator[Finding]:
-        """Count them, per weight."""
-        for name, found in subject.numbers:
-            if found.denormal:
-                yield self.finding(f"{found.denormal} of its elements are denormal", name)
+        """Count the weights that have such; the first is named."""
+        found = [(name, numbers.denormal) for name, numbers in subject.numbers if numbers.denormal]
+        if found:
+            name, count = found[0]
+            yield self.finding(f"{name}: {count} of its elements are denormal", count=len(found))

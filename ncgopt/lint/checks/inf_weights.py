@@ -21,7 +21,8 @@ class InfWeights(Check):
     severity = Severity.NOTE
 
     def run(self, subject: Subject) -> Iterator[Finding]:
-        """Count them, per weight."""
-        for name, found in subject.numbers:
-            if found.infinite:
-                yield self.finding(f"{found.infinite} of its elements are infinite", name)
+        """Count the weights that have such; the first is named."""
+        found = [(name, numbers.infinite) for name, numbers in subject.numbers if numbers.infinite]
+        if found:
+            name, count = found[0]
+            yield self.finding(f"{name}: {count} of its elements are infinite", count=len(found))
