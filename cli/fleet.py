@@ -74,12 +74,10 @@ def options_of(given: dict[str, Any]) -> dict[str, Any]:
 
 def single(models: Sequence[str], output: str | None, given: Mapping[str, Any]) -> Path | None:
     """The model, where it is just one file that is told about at length; None for whatever takes more."""
-    from ncgopt.fleet import urls
-
     paths = list(dict.fromkeys(models))
     several = len(paths) > 1 or paths[0].startswith("@") or os.path.isdir(paths[0])
     to_folder = output is not None and output.endswith(("/", os.sep))
-    elsewhere = any(urls.is_url(text) for text in (*paths, output or ""))
+    elsewhere = any("://" in text for text in (*paths, output or ""))
     return None if several or to_folder or elsewhere or any(given[name] for name in _NAMES) else Path(paths[0])
 
 
