@@ -132,7 +132,7 @@ def command(
     The result computes another function: --metric and --max-drop say how much worse it may be, and past
     that nothing is written (exit code 6). Zeros make a file compress better; only --structured makes it faster.
     """
-    # Many small factorizations: one thread each, side by side, is many times faster than all threads on one.
+    # Structured pruning solves many small systems, for which a pool of threads is many times slower than none.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     if plot is not None and (not analyze or plot.suffix.lower() not in (".svg", ".png")):
         raise click.UsageError("--plot goes with --analyze, and writes .svg or .png")
