@@ -12,7 +12,7 @@ import click
 from ncgopt.report import SCHEMA_VERSION
 
 from . import options, render
-from .files import check_target, write_report
+from .files import check_target, same, write_report
 
 if TYPE_CHECKING:
     from ncgopt.capture import CaptureReport
@@ -76,6 +76,8 @@ def command(
     check_target(output)
     if report is not None:
         check_target(report)
+        if same(report, output):
+            raise click.UsageError(f"--report {report} would overwrite the model")
     limits = {name: (low, high) for name, low, high in map(parse_range, ranges)}
     chosen = options.choose({"config": given["config"], "target": given["target"], "preset": given["preset"]}).settings
     settings = CaptureSettings(

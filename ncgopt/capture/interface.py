@@ -9,7 +9,8 @@ from pathlib import Path
 import onnx_ir as ir
 
 from ncgopt import facts
-from ncgopt.capture.specs import InputSpec
+from ncgopt.capture.program import CannotCapture
+from ncgopt.capture.specs import InputSpec, dtype_of
 from ncgopt.dimensions import is_name
 from ncgopt.model import load, save
 from ncgopt.records import record
@@ -26,6 +27,11 @@ class Fixed:
     symbol: str
     size: int
     other: str = ""
+
+    def allows(self, sizes: Mapping[str, int]) -> bool:
+        """Whether a static graph of this kind takes such sizes."""
+        asked = sizes.get(self.symbol)
+        return asked is None or asked == (self.size or sizes.get(self.other, asked))
 
     def __str__(self) -> str:
         what = f"has become {self.size}" if self.size else f"has become the same as {self.other}"
@@ -54,6 +60,9 @@ def rename(path: Path, specs: Sequence[InputSpec]) -> Interface:
 
     Inputs are matched by name, or by place where the exporter has names of its own. An output's dimension gets
     a name where the exporter gave it the same one as an input's, or where it follows from the graph.
+
+    Raises:
+        CannotCapture: an input has another element type or rank than was asked for.
     """
     loaded = load(path)
     model = loaded.model
@@ -92,7 +101,16 @@ def _pairs(given: Sequence[ir.Value], specs: Sequence[InputSpec]) -> list[tuple[
 
 def _match(value: ir.Value, spec: InputSpec, names: dict[str, str]) -> Iterator[Fixed]:
     """Learn what the exporter's names are called here; what is not open any more."""
+    if value.dtype is not None and value.dtype.numpy() != dtype_of(spec.dtype):
+        given = value.dtype.numpy().name
+        raise CannotCapture(
+            f"input {spec.name} is {given} in the static graph, and was to be {spec.dtype}; ask for that"
+        )
     dims = list(value.shape) if value.shape is not None else [ir.SymbolicDim(None)] * len(spec.dims)
+    if len(dims) != len(spec.dims):
+        raise CannotCapture(
+            f"input {spec.name} has {len(dims)} dimensions in the static graph, and not {len(spec.dims)}"
+        )
     for axis, (dim, asked) in enumerate(zip(dims, spec.dims, strict=True)):
         if not isinstance(asked, str):
             continue

@@ -209,6 +209,11 @@ class _Capture:
             given = {spec.name: example[spec.name] for spec in self.report.inputs if spec.name in example}
             oracle.ask(sizes_of(self.report.inputs, given), given, origin=str(self.settings.example))
         self.report.refused = oracle.refused
+        if not oracle.trials:
+            raise Inconclusive(
+                f"{self.report.source} refuses all data that were tried, for example: {oracle.refused[0][1]}"
+                " (--example has data of your own)"
+            )
 
     def _require_open(self) -> None:
         interface = self.report.interface
@@ -224,11 +229,12 @@ class _Capture:
             self.report.notes += [str(one) for one in interface.fixed]
 
     def _require_same(self, found: Sequence[Agreement], what: str) -> None:
-        fixed = self.report.interface.fixed if self.report.interface is not None else ()
-        sizes = {one.symbol: one.size for one in fixed if one.size}
-        for one in found:
-            if any(one.sizes.get(symbol, size) != size for symbol, size in sizes.items()):
-                continue  # known to be fixed, and allowed to be
+        interface = self.report.interface
+        assert interface is not None
+        fitting = [one for one in found if all(fixed.allows(one.sizes) for fixed in interface.fixed)]
+        if not fitting:
+            raise Inconclusive(f"{self.report.source}: {what} takes none of the sizes that the program takes")
+        for one in fitting:
             where = ", ".join(f"{name}={size}" for name, size in one.sizes.items()) or one.origin
             if one.refusal:
                 raise VerificationFailed(f"{what} does not run at {where}, and the program does: {one.refusal}")

@@ -117,6 +117,42 @@ def test_two_dimensions_that_have_become_one(take):
         take(Fake(text, lambda x: np.maximum(x, 0)), "x:f32[a,b]")
 
 
+def test_two_dimensions_that_may_become_one(take):
+    text = """<ir_version: 10, opset_import: ["" : 21]>
+    g (float[s, s] x) => (float[s, s] y) { y = Relu(x) }"""
+    ranges = {"a": (1, 2), "b": (1, 2)}
+    report, _ = take(Fake(text, lambda x: np.maximum(x, 0)), "x:f32[a,b]", allow_fixed=True, ranges=ranges)
+    assert any(one.sizes["a"] == one.sizes["b"] and one.ok for one in report.static)
+    assert any(one.sizes["a"] != one.sizes["b"] for one in report.static)
+
+
+def test_a_graph_that_takes_nothing_that_the_program_takes(take):
+    text = LINEAR.replace("[n, 4]", "[99, 4]")
+    with pytest.raises(Inconclusive, match="takes none of the sizes"):
+        take(Fake(text, lambda x: x * ROWS), "x:f32[batch,4]", allow_fixed=True)
+
+
+def test_a_program_that_refuses_all_data_cannot_be_compared(take):
+    calls: list[int] = []
+
+    def compute(x):
+        calls.append(1)
+        if len(calls) > 2:  # the first two are about peculiarities
+            raise ValueError("tired")
+        return x * ROWS
+
+    with pytest.raises(Inconclusive, match="refuses all data that were tried, for example: tired"):
+        take(Fake(LINEAR, compute), "x:f32[batch,4]")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("x:f64[batch,4]", "float32 in the static graph"), ("x:f32[4]", "2 dimensions")]
+)
+def test_an_input_of_another_kind(text: str, says: str, take):
+    with pytest.raises(CannotCapture, match=says):
+        take(Fake(LINEAR, lambda x: x * ROWS), text)
+
+
 def test_names_of_the_exporter_are_replaced_everywhere(take):
     text = """<ir_version: 10, opset_import: ["" : 21]>
     g (float[unk__7, unk__8] args_0) => (float[unk__9, unk__10] y) { y = Concat<axis=1>(args_0, args_0) }"""
