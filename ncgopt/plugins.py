@@ -19,12 +19,13 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ncgopt.errors import Unavailable
 
 RULES, PASSES, CHECKS = "ncgopt.rules", "ncgopt.passes", "ncgopt.checks"
 _SWITCH = "NCGOPT_NO_PLUGINS"
+_T = TypeVar("_T")
 
 
 def rules(known: Iterable[str]) -> Sequence[Any]:
@@ -51,15 +52,13 @@ def passes(known: Iterable[str]) -> Sequence[type[Any]]:
     return _checked(found, "pass", known, lambda one: isinstance(one, type) and issubclass(one, Pass))
 
 
-def checks(known: Iterable[str]) -> Sequence[type[Any]]:
-    """Checks of plugins, as classes; raises as `rules`, and for codes that begin as ncgopt's own do."""
-    from ncgopt.lint.check import Check
-
+def checks(base: type[_T], known: Iterable[str]) -> Sequence[type[_T]]:
+    """Checks of plugins, as subclasses of `base`; raises as `rules`, and for codes that begin as our own do."""
     found = [(entry, one, getattr(one, "code", "")) for entry, one in _loaded(CHECKS)]
     for entry, _, code in found:
         if code.startswith("NCG") or not re.fullmatch(r"[A-Z]{2,8}\d{3}", code):
             raise _refused(entry, f"the code {code!r} is not letters of its own (not NCG) and three digits")
-    return _checked(found, "check", known, lambda one: isinstance(one, type) and issubclass(one, Check))
+    return _checked(found, "check", known, lambda one: isinstance(one, type) and issubclass(one, base))
 
 
 def origin(kind: type[Any]) -> str:

@@ -16,5 +16,5 @@ def checks() -> Sequence[type[Check]]:
     """
     from ncgopt.lint.checks import CHECKS
 
-    found = (*CHECKS, *plugins.checks(check.code for check in CHECKS))
+    found = (*CHECKS, *plugins.checks(Check, (check.code for check in CHECKS)))
     return sorted(found, key=lambda check: check.code)
