@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+_MOST_THREADS = 1 << 16  # beyond that, a file is damaged: ONNX Runtime would begin so many
 Optimization = Literal["all", "extended", "basic", "disable"]
 
 _LEVELS: Mapping[str, tuple[str, int]] = {
@@ -91,7 +92,7 @@ def settings_from(entry: Mapping[str, Any]) -> SessionSettings:
     for name, value in entry.items():
         if name not in known:
             raise ValueError(f"unknown setting {name!r}")
-        if type(value) is not type(known[name]) or (type(value) is int and value < 0):
+        if type(value) is not type(known[name]) or (type(value) is int and not 0 <= value <= _MOST_THREADS):
             raise ValueError(f"{name} cannot be {value!r}")
         if name == "optimization" and value not in _LEVELS:
             raise ValueError(f"{name} cannot be {value!r}")

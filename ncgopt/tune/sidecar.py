@@ -71,7 +71,7 @@ def read(model: Path) -> SessionSettings:
         entry: Any = json.loads(place.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return SessionSettings()
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         return _without(place, f"it cannot be read ({error})")
     match entry:
         case {"schema_version": 1, "settings": {}, "made_for": {}}:

@@ -126,6 +126,10 @@ def _no_json(model, monkeypatch):
     sidecar_of(model).write_text("no json")
 
 
+def _no_end(model, monkeypatch):
+    sidecar_of(model).write_text("[" * 100_000)
+
+
 def _newer(model, monkeypatch):
     sidecar_of(model).write_text('{"schema_version": 2}')
 
@@ -142,6 +146,7 @@ def _unknown_setting(model, monkeypatch):
         (_changed_model, "has changed"),
         (_other_machine, "another machine"),
         (_no_json, "cannot be read"),
+        (_no_end, "cannot be read"),
         (_newer, "no file of this version"),
         (_unknown_setting, "unknown setting 'magic'"),
     ],
@@ -156,7 +161,14 @@ def test_settings_for_something_else_are_not_used(spoil, says, model, monkeypatc
 
 
 @pytest.mark.parametrize(
-    "entry", [{"intra_op_threads": -1}, {"spinning": 1}, {"optimization": "most"}, {"intra_op_threads": True}]
+    "entry",
+    [
+        {"intra_op_threads": -1},
+        {"intra_op_threads": 1 << 40},
+        {"spinning": 1},
+        {"optimization": "most"},
+        {"intra_op_threads": True},
+    ],
 )
 def test_values_that_a_setting_cannot_have(entry):
     with pytest.raises(ValueError, match="cannot be"):
