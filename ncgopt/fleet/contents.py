@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
 import hashlib
 import mmap
@@ -97,6 +98,8 @@ def _of_tensors(tensors: Iterable[onnx.TensorProto]) -> Iterator[str]:
 
 
 def _chunks(path: Path) -> Iterator[bytes]:
+    if not path.is_file():
+        raise OSError(errno.EINVAL, "no regular file", str(path))  # a pipe or a device may never end
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             yield chunk

@@ -53,8 +53,9 @@ def optimize_all(
     """Optimize models, several at once; tells of each as soon as it is done, in whatever order that is.
 
     The results do not depend on the engine or the number of jobs. Where several jobs share this machine, each may
-    hold its part of the memory only; a model for which that is too little is done again at the end, alone. Close
-    the generator (`contextlib.closing`) to end what runs; what was written by then is complete.
+    hold its part of the memory only; a model for which that is too little is done again at the end, alone, unless
+    its result has taken its place already. Close the generator (`contextlib.closing`) to end what runs; what was
+    written by then is complete.
 
     Args:
         pairs: models and where their results go, see `sources`.
@@ -112,7 +113,7 @@ class _Fleet:
         with contextlib.closing(engine.run(seat, tasks, say)) as finished:
             for done in finished:
                 index = wanted[done.index]
-                if share is not None and _short_of_memory(done):
+                if share is not None and _short_of_memory(done) and not _is_replaced(self._pairs[index], done):
                     self.too_large.append(index)
                 else:
                     yield self._finish(index, done)
@@ -137,6 +138,11 @@ def _short_of_memory(done: Done) -> bool:
         return "memory" in str(done.error) or (report is not None and _lacked_memory(report))
     found: Optimized = done.value
     return _lacked_memory(found.report)
+
+
+def _is_replaced(pair: Pair, done: Done) -> bool:
+    """Whether the model is no longer there to be done again: its result has taken its place."""
+    return pair.target is None and done.error is None and done.value.report.status == "written"
 
 
 def _lacked_memory(report: Report) -> bool:

@@ -1,15 +1,18 @@
 """Tasks in processes of this machine: all are done once, whatever becomes of a process."""
 
 import contextlib
+import os
 import sys
 import threading
 import time
 from pathlib import Path
 
+import onnx
 import pytest
 
 from ncgopt.errors import OutOfResources
 from ncgopt.fleet import Done, Engine, beside, call_all, find, into_folder, optimize_all
+from ncgopt.fleet.contents import key_of
 from ncgopt.fleet.optimizing import Optimized, OptimizerSeat
 from ncgopt.report import Report
 from ncgopt.runtime import Worker
@@ -121,6 +124,37 @@ def test_what_had_too_little_memory_is_done_again_alone_with_all_of_it(models, t
     assert not any(done.error for done in found)
     assert sorted(asked[:4], key=str)[1] == (2, "b.onnx", 1000)
     assert asked[4:] == [(1, "b.onnx", None)]
+
+
+def test_what_has_taken_the_place_of_its_model_is_not_done_again(models, monkeypatch):
+    asked = []
+
+    def pretend(engine, seat, tasks, say=None):
+        for index, task in enumerate(tasks):
+            asked.append((engine.jobs, Path(task.source).name))
+            status = "written" if task.source.endswith("b.onnx") else "failed"
+            report = Report(task.source, "0", status=status, notes=["out of memory"])
+            yield Done(index, Optimized(report, None))
+
+    monkeypatch.setattr(Engine, "memory_share", lambda engine: 1000 if engine.jobs > 1 else None)
+    monkeypatch.setattr(Engine, "run", pretend)
+    pairs = beside(find([str(models / name) for name in ("a.onnx", "b.onnx")], results_too=True), in_place=True)
+    assert len(list(optimize_all(pairs, QUICK, engine=Engine(jobs=2)))) == 2
+    assert sorted(asked) == [(1, "a.onnx"), (2, "a.onnx"), (2, "b.onnx")]
+
+
+@pytest.mark.skipif(not Path(os.devnull).is_absolute(), reason="needs a device with a path")
+def test_data_in_a_device_which_may_never_end_are_no_contents(models):
+    model = onnx.load(models / "a.onnx")
+    weight = model.graph.initializer[0]
+    weight.ClearField("raw_data")
+    weight.ClearField("float_data")
+    weight.data_location = onnx.TensorProto.EXTERNAL
+    entry = weight.external_data.add()
+    entry.key, entry.value = "location", os.devnull
+    (models / "device.onnx").write_bytes(model.SerializeToString())
+    assert key_of(models / "a.onnx", QUICK) is not None
+    assert key_of(models / "device.onnx", QUICK) is None
 
 
 @pytest.mark.parametrize("jobs", [1, 4])
