@@ -130,9 +130,7 @@ def _pairs(models: Sequence[str], manner: Manner) -> list[Pair]:
         raise click.UsageError(f"--output {output} is one file; the results of several models go into a folder")
     if manner.again and output is None:
         raise click.UsageError("--again needs a folder of results (-o), as only there it is noted what was done")
-    sources = find(models, results_too=output is not None)
-    if output is not None:
-        sources = [source for source in sources if not _is_below(source.path, output)]
+    sources = find(models, results_too=output is not None, output=output)
     pairs = into_folder(sources, output) if output is not None else beside(sources, in_place=manner.in_place)
     if manner.report is not None and manner.report.suffix.lower() in (".html", ".htm"):
         raise click.UsageError("a page (--report FILE.html) shows one model; of several, --report FILE.json tells")
@@ -142,11 +140,6 @@ def _pairs(models: Sequence[str], manner: Manner) -> list[Pair]:
         if any(same(manner.report, Path(path)) for path in paths):
             raise click.UsageError(f"--report {manner.report} would overwrite a model")
     return pairs
-
-
-def _is_below(path: str, folder: str) -> bool:
-    """Whether a model is an earlier result, where the folder of results is inside of the folder of models."""
-    return Path(path).absolute().is_relative_to(Path(folder).absolute())
 
 
 def _code(error: Exception | None) -> ExitCode:

@@ -47,6 +47,8 @@ def test_a_table_an_exit_code_and_reports(models, tmp_path, capfd, monkeypatch):
         (["a.onnx", "--cluster", "tcp://127.0.0.1:1"], "needs --engine"),
         (["a.onnx", "b.onnx", "--again"], "needs a folder"),
         (["a.onnx", "-o", "out/", "--report", "out/a.onnx"], "does not exist"),
+        ([".", "-o", "."], "is the input itself"),
+        (["a.onnx", "-o", "./"], "is the input itself"),
     ],
 )
 def test_what_makes_no_sense_is_refused(arguments, says, models, capfd, monkeypatch):

@@ -66,3 +66,31 @@ def test_results_never_replace_a_model_unasked(models):
     with pytest.raises(CannotWrite, match="is a file"):
         into_folder(sources, str(models / "a.onnx"))
     assert beside(sources[:1], in_place=True)[0].target is None
+
+
+@pytest.mark.parametrize("output", ["results", "deep/../results", "./results/"])
+def test_results_inside_of_the_folder_of_models_are_no_models(output, models, monkeypatch):
+    (models / "results").mkdir()
+    (models / "results" / "a.onnx").touch()
+    monkeypatch.chdir(models)
+    sources = find(["."], results_too=True, output=output)
+    assert [source.name for source in sources] == ["a.onnx", "b.onnx", "bad.onnx", "deep/c.onnx"]
+
+
+@pytest.mark.parametrize("output", [".", "..", "/"])
+def test_models_below_the_folder_of_results_are_models(output, models, monkeypatch):
+    monkeypatch.chdir(models)
+    assert len(find(["deep", "a.onnx"], results_too=True, output=output)) == 2
+
+
+def test_a_result_never_replaces_another_model_of_the_run(models):
+    both = [models / "a.onnx", models / "a.opt.onnx"]
+    both[1].touch()
+    sources = find([str(one) for one in both], results_too=False)
+    with pytest.raises(Usage, match=r"the result of .*a\.onnx would replace .*a\.opt\.onnx"):
+        beside(sources, in_place=False)
+    assert [pair.target for pair in beside(sources, in_place=True)] == [None, None]
+    (models / "deep" / "deep").mkdir()
+    (models / "deep" / "deep" / "c.onnx").touch()
+    with pytest.raises(Usage, match=r"would replace .*c\.onnx"):
+        into_folder(find([str(models)], results_too=True), str(models / "deep"))
