@@ -154,9 +154,10 @@ def _takes_nothing(found: Callable[..., Any]) -> bool:
     except (TypeError, ValueError):
         return False
     free = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    return all(p.default is not inspect.Parameter.empty or p.kind in free for p in parameters) and not any(
-        p.kind is inspect.Parameter.VAR_POSITIONAL for p in parameters
-    )
+    if any(p.default is inspect.Parameter.empty and p.kind not in free for p in parameters):
+        return False
+    # A function of `*args` takes tensors; a class without a constructor of its own has that of `Module`.
+    return isinstance(found, type) or all(p.kind is not inspect.Parameter.VAR_POSITIONAL for p in parameters)
 
 
 def _only_one_loaded(source: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from ncgopt.capture import parse
+from ncgopt.capture import parse, source
 from ncgopt.capture.sizes import compared, parse_range, traced
 from ncgopt.capture.source import find
 from ncgopt.errors import InputUnreadable, Unavailable, Usage
@@ -88,6 +90,28 @@ def test_programs_that_are_none(source: str, error: type[Exception], says: str, 
         monkeypatch.delitem(__import__("sys").modules, name, raising=False)
     with pytest.raises(error, match=says):
         find(source, None, trust=False)
+
+
+class Inherits(dict):
+    """A class without a constructor of its own, as most modules without layers are."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        assert not args
+
+
+@pytest.mark.parametrize(
+    ("found", "made"),
+    [(Inherits, True), (lambda: Inherits(), True), (lambda size=3: Inherits(), True), (lambda x: Inherits(), False),
+     (lambda *x: Inherits(), False)],
+)  # fmt: skip
+def test_what_makes_a_program_when_it_is_called(
+    found: Callable[..., object], made: bool, monkeypatch: pytest.MonkeyPatch
+):
+    called: list[object] = []
+    monkeypatch.setattr(source, "_kind", lambda one: "jax" if isinstance(one, Inherits) else None)
+    monkeypatch.setattr(source, "frontend", lambda _: SimpleNamespace(JaxProgram=called.append))
+    source.of_object(found, "m:x", "jax")
+    assert isinstance(called[0], Inherits) == made
 
 
 def test_files_that_are_none(tmp_path: Path):

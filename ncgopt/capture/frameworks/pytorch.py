@@ -129,9 +129,11 @@ class TorchProgram:
         return found
 
     def _given(self, feeds: Arrays, specs: Sequence[InputSpec]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """By name where a module names all of them, else by position."""
+        """By name where a module names all of them, else by position, as an exported one wants them."""
         tensors = {spec.name: _tensor(feeds[spec.name]) for spec in self._ordered(specs)}
-        if not isinstance(self._module, _Function) and all(name in self._parameters for name in tensors):
+        if not isinstance(self._module, (_Function, torch.fx.GraphModule)) and all(
+            name in self._parameters for name in tensors
+        ):
             return (), tensors
         return tuple(tensors.values()), {}
 
