@@ -65,6 +65,8 @@ def command(
         if ort_config is not None:
             if same(ort_config, model):
                 raise click.UsageError(f"--ort-config {ort_config} is the model itself; give the copy another name")
+            if same(ort_config, place):
+                raise click.UsageError(f"--ort-config {ort_config} is where the settings go; name the copy otherwise")
             check_target(ort_config)
     settings = options.verify_settings({**given, "verify_bind": given["bind"]})
     with render.progress(verbose=verbose, quiet=quiet or format_ == "json") as say:

@@ -78,7 +78,13 @@ class Lane:
     timed: Timed
 
     def block(self, subject: Subject, runs: int) -> list[float]:
-        """Run one; seconds to compare. Between blocks the process is held: its threads would spin for 0.1 s."""
+        """Run one; seconds to compare. Between blocks the process is held: its threads would spin for 0.1 s.
+
+        Raises:
+            Inconclusive: its process died; a new one would have no session.
+        """
+        if self.worker.losses:
+            raise Inconclusive(f"{subject.path}: cannot be measured: a process of the measurement died")
         self.worker.resume()
         seconds, latencies = self.worker.call(f"{_REMOTE}:run_block", runs, timeout=subject.settings.timeout)
         self.worker.pause()

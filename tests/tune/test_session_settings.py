@@ -10,12 +10,14 @@ import onnxruntime
 import pytest
 
 import ncgopt
-from ncgopt.errors import CannotWrite
+from ncgopt.errors import CannotWrite, Inconclusive
 from ncgopt.measure.ratio import Ratio
+from ncgopt.runtime import Worker
 from ncgopt.runtime.tuned import settings_from
+from ncgopt.settings import VerifySettings
 from ncgopt.tune import NotTunedHere, Requests, SessionSettings, TuneReport, candidates, read, sidecar_of, write
 from ncgopt.tune import sidecar as sidecar_module
-from ncgopt.tune.contest import Tried
+from ncgopt.tune.contest import Lane, Subject, Timed, Tried
 from ncgopt.tune.tune import _Search
 
 TEXT = """
@@ -179,3 +181,11 @@ def test_a_sidecar_that_cannot_be_written(model, tmp_path):
     with pytest.raises(CannotWrite, match="No such file"):
         write(report(SessionSettings()), model, tmp_path / "no" / "m.session.json")
     assert read(model) == SessionSettings()
+
+
+def test_a_process_that_died_is_not_measured_on(model):
+    subject = Subject(model, None, None, VerifySettings(), 1)
+    with Worker() as worker:
+        worker.losses = 1
+        with pytest.raises(Inconclusive, match="process of the measurement died"):
+            Lane(worker, 0.1, Timed()).block(subject, 1)

@@ -69,6 +69,7 @@ def test_a_dry_run_tells_and_writes_nothing(model, tmp_path, capfd):
     [
         (["gone.onnx"], 66, "o such file"),
         (["m.onnx", "--ort-config", "m.onnx"], 64, "is the model itself"),
+        (["m.onnx", "--ort-config", "m.session.json"], 64, "where the settings go"),
         (["m.onnx", "--ort-config", "no/copy.onnx"], 73, "does not exist"),
         (["m.onnx", "--budget", "0"], 64, "budget"),
         (["m.onnx", "--bind", "Q=3"], 64, "Q"),
