@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ncgopt.errors import Inconclusive
+import onnx_ir as ir
+
+from ncgopt.cost import shapes
+from ncgopt.errors import Inconclusive, Usage
 from ncgopt.measure.latency import inputs_of
 from ncgopt.model import load
 from ncgopt.parallel.modelled import modelled_steps
@@ -71,6 +74,7 @@ def inspect_parallel(
     """
     loaded = load(path, trust_links=trust_links)
     if not measure:
+        _require_known(loaded.model, settings.bind)
         return _report("modelled", settings.bind, modelled_steps(loaded.model, settings.bind), 0)
     survey, case = inputs_of(path, settings)
     with Worker(memory=settings.memory_limit) as worker:
@@ -80,6 +84,15 @@ def inspect_parallel(
         except (LoadError, RunError, WorkerDied) as error:
             raise Inconclusive(f"{path}: cannot be profiled: {error}") from error
     return _report("measured", dict(case.binding), steps, untold)
+
+
+def _require_known(model: ir.Model, binding: Mapping[str, int]) -> None:
+    """A name that is spelled wrong would count as 1 without a word; where the model runs, the search says so."""
+    known = shapes.symbols(model)
+    dims = {dim for value in (*model.graph.inputs, *model.graph.outputs) for dim in value.shape or ()}
+    for name in binding:
+        if name not in known and ir.SymbolicDim(name) not in dims:
+            raise Usage(f"no symbolic dimension {name} to bind; the model has {', '.join(sorted(known)) or 'none'}")
 
 
 def _report(source: str, binding: Mapping[str, int], steps: list[Step], untold: int) -> ParallelReport:

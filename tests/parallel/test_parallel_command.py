@@ -51,6 +51,8 @@ def test_two_branches(measure, model, tmp_path, capfd):
         (["--parallel", "--memory"], "exclude each other"),
         (["--plot", "a.svg"], "goes with --parallel"),
         (["--parallel", "--plot", "a.png"], "writes .svg"),
+        (["--parallel", "--bind", "M=64"], "no symbolic dimension M to bind; the model has N"),
+        (["--parallel", "--measure", "--bind", "M=64"], "no symbolic dimension M to bind; the model has N"),
         (["--measure"], "belong to --memory or --parallel"),
     ],
 )
