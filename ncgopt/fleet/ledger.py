@@ -6,6 +6,7 @@ written with which digests, and the report. A result counts as done only where a
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -72,7 +73,8 @@ class Ledger:
             beside.write_text(text, encoding="utf-8")
             os.replace(beside, path)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # where there is no folder, nothing was left in it
+                beside.unlink(missing_ok=True)
             raise CannotWrite(f"{path}: {error.strerror}") from error
 
     def _place(self, pair: Pair) -> str:

@@ -92,7 +92,7 @@ def _models_in(folder: Path) -> Iterator[tuple[str, str]]:
 
 def _lines(name: str) -> list[str]:
     try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8")
+        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "no text"
         raise InputUnreadable(f"@{name}: the list of models cannot be read: {reason}") from error

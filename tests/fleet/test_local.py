@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 import pytest
 
-from ncgopt.errors import OutOfResources
+from ncgopt.errors import CannotWrite, OutOfResources
 from ncgopt.fleet import Done, Engine, beside, call_all, find, into_folder, optimize_all
 from ncgopt.fleet.contents import key_of
 from ncgopt.fleet.optimizing import Optimized, OptimizerSeat
@@ -97,6 +97,15 @@ def test_models_run_in_one_process_after_the_other_until_something_goes_wrong(pl
     assert len(set(found)) == 1
     run(models, tmp_path / "alone", settings=Settings(), supervised=False)
     assert results(tmp_path / "out")["a.onnx"] == results(tmp_path / "alone")["a.onnx"]
+
+
+def test_a_note_that_cannot_be_written_fails_its_model_alone(models, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / ".ncgopt").touch()
+    found = {done.pair.name: done for done in run(models, tmp_path / "out", supervised=False)}
+    assert len(found) == 4
+    assert isinstance(found["a.onnx"].error, CannotWrite)
+    assert (tmp_path / "out" / "a.onnx").exists()
 
 
 def test_beside_each_model(models):

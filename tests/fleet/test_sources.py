@@ -25,6 +25,8 @@ def test_a_list_means_its_lines(models, tmp_path, monkeypatch):
     listed = tmp_path / "list.txt"
     listed.write_text(f"# comment\n\n{models / 'b.onnx'}\n  {models / 'deep'}  \n")
     assert names([f"@{listed}"]) == ["b.onnx", "c.onnx"]
+    listed.write_text(f"{models / 'b.onnx'}\r\n", encoding="utf-8-sig")  # as editors on Windows do
+    assert names([f"@{listed}"]) == ["b.onnx"]
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{models / 'a.onnx'}\n"))
     assert names(["@-", models / "a.onnx"]) == ["a.onnx"]
 
