@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import shlex
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ncgopt.errors import CannotWrite, ExitCode, NcgoptError
+from ncgopt.errors import ExitCode, NcgoptError
 from ncgopt.lint.finding import Checked, Severity
 from ncgopt.lint.many import File, check_many
 
 from . import options, render, values
+from .files import check_target, same, write_text
 
 if TYPE_CHECKING:
     from ncgopt.settings import Settings
@@ -119,6 +121,14 @@ def _check(models: Sequence[Path], run: _Run, *, staged: bool) -> None:
         raise click.UsageError("--fix and --staged exclude each other: what is staged is not in a file")
     if run.update_baseline and run.baseline is None:
         raise click.UsageError("--update-baseline belongs to --baseline FILE")
+    written = {"--output": run.output, "--baseline": run.baseline if run.update_baseline else None}
+    for option, target in written.items():
+        if target is None:
+            continue
+        if any(same(target, model) for model in models) or target.suffix.lower() == ".onnx":
+            raise click.UsageError(f"{option} {target} would overwrite a model")
+        if not os.path.exists(target):
+            check_target(target)
 
 
 def _settings(given: dict[str, Any]) -> Settings:
@@ -193,10 +203,7 @@ def _show(checked: Sequence[Checked], run: _Run, settings: Settings) -> None:
         if text and not (run.quiet and run.format == "text"):
             click.echo(text)
         return
-    try:
-        run.output.write_text(text + "\n" if text else "", encoding="utf-8")
-    except OSError as error:
-        raise CannotWrite(f"{run.output}: {error.strerror or error}") from error
+    write_text(run.output, text + "\n" if text else "")
 
 
 def _lines(checked: Sequence[Checked], settings: Settings) -> list[str]:
@@ -216,10 +223,11 @@ def _lines(checked: Sequence[Checked], settings: Settings) -> list[str]:
 def _advice(one: Checked, settings: Settings) -> list[str]:
     """What to run, and what it would bring."""
     ways = {finding.fix for finding in one.findings}
+    model = shlex.quote(str(one.model))
     if "rewrite" in ways:
-        return [f"run `ncgopt check --fix {one.model}`" + (f": {one.gain.text}" if one.gain and one.gain.text else "")]
+        return [f"run `ncgopt check --fix {model}`" + (f": {one.gain.text}" if one.gain and one.gain.text else "")]
     if "optimize" not in ways:
         return []
     target = f" --target {settings.target.value}" if settings.target.value != "onnx" else ""
     gained = f": {one.gain.text}" if one.gain and one.gain.text else ""
-    return [f"run `ncgopt optimize --in-place{target} {one.model}`{gained}"]
+    return [f"run `ncgopt optimize --in-place{target} {model}`{gained}"]

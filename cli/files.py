@@ -14,7 +14,7 @@ from ncgopt.to_json import to_json
 def check_target(path: Path) -> None:
     """Refuse a file that cannot be written."""
     folder = path.absolute().parent
-    if path.is_dir():
+    if os.path.isdir(path):
         raise CannotWrite(f"{path} is a directory")
     if not folder.is_dir():
         raise CannotWrite(f"{path}: the folder {folder} does not exist")
@@ -24,7 +24,7 @@ def check_target(path: Path) -> None:
 
 def same(a: Path, b: Path) -> bool:
     """Whether two paths mean one file, which need not exist."""
-    return a.samefile(b) if a.exists() and b.exists() else a.absolute() == b.absolute()
+    return os.path.samefile(a, b) if os.path.exists(a) and os.path.exists(b) else a.absolute() == b.absolute()
 
 
 def write_report(place: Path, report: object) -> None:
@@ -37,8 +37,8 @@ def write_report(place: Path, report: object) -> None:
 
 
 def write_text(place: Path, text: str) -> None:
-    """Write a file of text."""
+    """Write a file of text; what UTF-8 cannot write, as in a file's name that is none, is escaped."""
     try:
-        place.write_text(text, encoding="utf-8")
+        place.write_text(text, encoding="utf-8", errors="backslashreplace")
     except OSError as error:
-        raise CannotWrite(f"{place}: {error.strerror}") from error
+        raise CannotWrite(f"{place}: {error.strerror or error}") from error

@@ -6,6 +6,7 @@ part of it: messages name the first place, which any change moves.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -52,12 +53,13 @@ def write(path: Path, checked: Iterable[Checked]) -> None:
     """
     models = {_name(one.model, path): dict(sorted(_counts(one.findings).items())) for one in checked if one.findings}
     text = json.dumps({"version": _VERSION, "models": dict(sorted(models.items()))}, indent=2)
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    beside = path.absolute().parent / f".baseline.{os.getpid()}.tmp"
     try:
         beside.write_text(text + "\n", encoding="utf-8")
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
         raise CannotWrite(f"{path}: {error.strerror or error}") from error
 
 

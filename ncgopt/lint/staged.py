@@ -10,11 +10,9 @@ import tempfile
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
-import onnx
-
 from ncgopt.errors import InputUnreadable, Unavailable, Usage
 from ncgopt.lint.many import File
-from ncgopt.model import wire
+from ncgopt.model.files import data_locations
 
 
 @contextlib.contextmanager
@@ -32,14 +30,19 @@ def staged(only: Sequence[Path] = ()) -> Generator[list[File]]:
     """
     top = Path(os.fsdecode(_git(Path.cwd(), "rev-parse", "--show-toplevel").rstrip(b"\n")))
     listed = _git(top, "diff", "--cached", "--name-only", "--diff-filter=ACMRT", "-z", "--", "*.onnx")
-    wanted = {path.absolute() for path in only}
+    wanted = {_unlinked(path) for path in only}
     names = [os.fsdecode(name) for name in listed.split(b"\0") if name]
-    names = [name for name in names if not wanted or top / name in wanted]
+    names = [name for name in names if not wanted or _unlinked(top / name) in wanted]
     with tempfile.TemporaryDirectory(prefix="ncgopt-") as folder:
         target = Path(folder)
         _check_out(top, target, names)
         _check_out_data(top, target, names)
         yield [File(_shown(top / name), target / name) for name in names]
+
+
+def _unlinked(path: Path) -> Path:
+    """One spelling for all ways to a file; the file itself may be a link, which git stages as such."""
+    return Path(os.path.realpath(path.parent), path.name)
 
 
 def _shown(path: Path) -> Path:
@@ -58,28 +61,21 @@ def _check_out_data(top: Path, target: Path, names: Iterable[str]) -> None:
     """The external data of models that were written to `target`, as far as their locations stay in the repository."""
     needed: dict[str, None] = {}
     for name in names:
-        for location in _locations(target / name):
+        for location in data_locations(target / name):
             path = os.path.normpath(Path(name).parent / location)
             if not os.path.isabs(location) and not path.startswith(".."):
                 needed[path] = None
-    known = _git(top, "ls-files", "-z", "--", *needed).split(b"\0") if needed else []
+    # All that git knows, as locations, which may be anything, are no arguments for it.
+    known = _git(top, "ls-files", "-z").split(b"\0") if needed else []
     tracked = {os.fsdecode(name) for name in known if name}
     _check_out(top, target, [path for path in needed if path in tracked])
     for path in needed:
-        if path not in tracked and (top / path).is_file():
-            (target / path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(top / path, target / path)
-
-
-def _locations(path: Path) -> set[str]:
-    """Files that the model's tensors name; none of a file that is no model, which loading will say."""
-    try:
-        proto, _ = wire.parse(path)
-    except Exception:
-        return set()
-    tensors: list[onnx.TensorProto] = list(proto.graph.initializer)
-    tensors += [attribute.t for node in proto.graph.node for attribute in node.attribute if attribute.HasField("t")]
-    return {entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"}
+        if path not in tracked and os.path.isfile(top / path):  # false for a location that can be no path
+            try:
+                (target / path).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(top / path, target / path)
+            except OSError as error:
+                raise InputUnreadable(f"{_shown(top / path)}: {error.strerror or error}") from error
 
 
 def _git(folder: Path, *arguments: str, input_: bytes | None = None) -> bytes:

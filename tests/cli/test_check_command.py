@@ -1,7 +1,9 @@
 """`ncgopt check`: selection, budgets, formats, baseline, staged files, mending."""
 
 import json
+import os
 import subprocess
+import sys
 
 import numpy as np
 import onnx
@@ -128,6 +130,70 @@ def test_staged_with_external_data(ncgopt, diverged, tmp_path):
     assert "a/e.onnx: nan-weights: w: 8 of its elements are NaN" in ncgopt("check", "--staged").out
     _git(tmp_path, "rm", "--quiet", "--force", "--cached", "a/w.data")
     assert "nan-weights" not in ncgopt("check", "--staged").out
+
+
+def test_staged_by_any_way_to_the_file(ncgopt, dense, tmp_path, monkeypatch):
+    (tmp_path / ".git").rmdir()
+    (tmp_path / "a b").mkdir()
+    dense.rename(tmp_path / "a b" / "c d.onnx")
+    _git(tmp_path, "init", "--quiet")
+    _git(tmp_path, "add", "a b")
+    (tmp_path / "link").symlink_to("a b")
+    monkeypatch.chdir(tmp_path / "a b")
+    for way in ("c d.onnx", "../a b/c d.onnx", tmp_path / "link" / "c d.onnx"):
+        outcome = ncgopt("check", "--staged", way)
+        assert outcome.code == 1, way
+        assert "run `ncgopt optimize --in-place 'c d.onnx'`" in outcome.out
+
+
+@pytest.mark.parametrize("location", ["a\0b", "x" * 200_000, ":(bad)x", "m.onnx/x", "..", "\u00ff"])
+def test_staged_with_a_location_that_is_no_path(ncgopt, dense, tmp_path, location):
+    (tmp_path / ".git").rmdir()
+    model = onnx.parser.parse_model(
+        '<ir_version: 10, opset_import: ["" : 21]> g (float[1] x) => (float[1] y) { y = Add(x, w) }'
+    )
+    weight = model.graph.initializer.add(name="w", data_type=1, dims=[1], data_location=onnx.TensorProto.EXTERNAL)
+    weight.external_data.add(key="location", value=location)
+    (tmp_path / "m.onnx").write_bytes(model.SerializeToString())
+    _git(tmp_path, "init", "--quiet")
+    _git(tmp_path, "add", "m.onnx", dense)
+    outcome = ncgopt("check", "--staged")
+    assert outcome.code in (2, 66)
+    assert len(outcome.err.splitlines()) == 1
+    assert "m.onnx" in outcome.err
+    assert "dense.onnx: rewrite" in outcome.out  # the others are looked at all the same
+
+
+@pytest.mark.parametrize("option", ["--output", "--baseline"])
+def test_no_model_is_overwritten(ncgopt, dense, tmp_path, option):
+    (tmp_path / "link").symlink_to(dense)
+    content = dense.read_bytes()
+    update = ("--update-baseline",) if option == "--baseline" else ()
+    for target in (dense, "link", "other.onnx"):
+        outcome = ncgopt("check", dense, option, target, *update)
+        assert outcome.code == 64
+        assert "would overwrite a model" in outcome.err
+    assert dense.read_bytes() == content
+    assert not (tmp_path / "other.onnx").exists()
+
+
+@pytest.mark.parametrize("option", ["--output", "--baseline"])
+@pytest.mark.parametrize("target", ["dense.json/x", "none/x", ".", "n" * 300])
+def test_what_cannot_be_written_is_one_line(ncgopt, dense, tmp_path, option, target):
+    (tmp_path / "dense.json").touch()
+    outcome = ncgopt("check", dense, option, target, *(("--update-baseline",) if option == "--baseline" else ()))
+    assert outcome.code == 73
+    assert len(outcome.err.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+@pytest.mark.parametrize("format_", ["text", "json", "sarif", "github", "junit"])
+def test_a_name_that_is_no_text(ncgopt, dense, tmp_path, format_):
+    odd = tmp_path / os.fsdecode(b"\xff.onnx")
+    dense.rename(odd)
+    outcome = ncgopt("check", odd, "--format", format_, "-o", "out")
+    assert (outcome.code, outcome.err) == (1, "")
+    assert "eliminate" in (tmp_path / "out").read_text(encoding="utf-8")
 
 
 def test_usage(ncgopt, dense):

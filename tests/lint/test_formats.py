@@ -63,6 +63,23 @@ def test_sarif_by_its_own_rules():
     assert run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"].startswith("gone.onnx")
 
 
+@pytest.mark.parametrize(
+    ("model", "uri"),
+    [
+        ("a b/m.onnx", "a%20b/m.onnx"),
+        ("{here}/a b/m.onnx", "a%20b/m.onnx"),
+        ("a b/../c#1?.onnx", "c%231%3F.onnx"),
+        ("../m.onnx", "../m.onnx"),
+        ("c:d.onnx", "c%3Ad.onnx"),
+    ],
+)
+def test_sarif_names_files_from_the_working_directory(tmp_path, monkeypatch, model, uri):
+    monkeypatch.chdir(tmp_path)
+    finding = Finding("nan-weights", "w", 1, "here", "NCG203", "warning")
+    log = json.loads(FORMATS["sarif"]([Checked(Path(model.format(here=tmp_path)), (finding,))]))
+    assert log["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"] == uri
+
+
 @pytest.mark.skipif("SARIF_MULTITOOL" not in os.environ, reason="names the Sarif.Multitool of npm, 90 MB")
 def test_sarif_by_its_schema():
     """`npm pack @microsoft/sarif-multitool-linux` brings the program, which carries the official schema inside."""

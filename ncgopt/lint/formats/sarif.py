@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -57,7 +58,7 @@ def _rule(check: type[Check]) -> dict[str, object]:
 
 
 def _result(model: Path, finding: Finding, index: dict[str, int]) -> dict[str, object]:
-    identity = f"{model.as_posix()}\n{finding.code}\n{finding.name}"
+    identity = f"{_placed(model).as_posix()}\n{finding.code}\n{finding.name}"
     return {
         "ruleId": finding.code,
         "ruleIndex": index[finding.code],
@@ -65,11 +66,22 @@ def _result(model: Path, finding: Finding, index: dict[str, int]) -> dict[str, o
         "message": {"text": finding.text},
         "locations": [_location(model)],
         "occurrenceCount": finding.count,
-        "partialFingerprints": {"ncgopt/v1": hashlib.sha256(identity.encode()).hexdigest()[:32]},
+        "partialFingerprints": {
+            "ncgopt/v1": hashlib.sha256(identity.encode(errors="backslashreplace")).hexdigest()[:32]
+        },
     }
+
+
+def _placed(model: Path) -> Path:
+    """Seen from the working directory where it is below that: the same on every machine, and what services map."""
+    whole, here = Path(os.path.abspath(model)), Path.cwd()
+    if whole.is_relative_to(here):
+        return whole.relative_to(here)
+    return whole if model.is_absolute() else model
 
 
 def _location(model: Path) -> dict[str, object]:
     """A model is binary: code scanning wants a line all the same."""
-    uri = model.as_uri() if model.is_absolute() else quote(model.as_posix())
+    place = _placed(model)
+    uri = place.as_uri() if place.is_absolute() else quote(os.fsencode(place.as_posix()))
     return {"physicalLocation": {"artifactLocation": {"uri": uri}, "region": {"startLine": 1}}}
