@@ -103,7 +103,8 @@ def _look(file: File, settings: Settings, key: str | None, examiner: Examiner) -
         if error.exit_code == ExitCode.USAGE:
             raise
         return Checked(file.shown, error=_renamed(str(error), file), exit_code=error.exit_code)
-    if key is not None and alone and not any(str(file.path) in one.message for one in checked.findings):
+    noteworthy = alone and not any(str(file.path) in one.message for one in checked.findings)
+    if noteworthy and key is not None and key == noted.key_of(file.path, settings):  # it is what it was
         noted.note(key, to_data(checked))
     findings = (dataclasses.replace(one, message=_renamed(one.message, file)) for one in checked.findings)
     return dataclasses.replace(checked, model=file.shown, findings=tuple(findings))

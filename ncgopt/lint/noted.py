@@ -19,7 +19,7 @@ from ncgopt import cache, plugins
 _SUBJECT = "check"
 _CHUNK = 1 << 20
 _MOST = 10_000  # entries, of about a kilobyte each: a model base of that size is checked as a whole
-_BUILT_ON = ("onnx", "onnx_ir", "onnxruntime", "numpy")
+_BUILT_ON = ("onnx", "onnx_ir", "onnxruntime", "numpy", "onnxsim")
 
 
 def folder() -> Path:

@@ -94,6 +94,21 @@ def test_errors_are_not_kept(ncgopt, tmp_path):
     assert not _entries()
 
 
+def test_a_file_that_changed_meanwhile_is_not_noted(ncgopt, dense, monkeypatch):
+    """Its key is from before, its findings may be of either content."""
+    run = importlib.import_module("ncgopt.lint.run")
+    look = run._examine
+
+    def examine(*arguments):
+        found = look(*arguments)
+        dense.write_bytes(dense.read_bytes() + b"\x3a\x00")  # an empty graph, merged into the one before
+        return found
+
+    monkeypatch.setattr("ncgopt.lint.run._examine", examine)
+    assert ncgopt("check", dense).code == 1
+    assert not _entries()
+
+
 def test_the_key_knows_the_code_and_the_settings(dense, monkeypatch):
     settings = Settings()
     key = cache.key_of(dense, settings)
