@@ -70,7 +70,8 @@ def origin(kind: type[Any]) -> str:
 def state() -> tuple[str, ...]:
     """What results depend on as far as plugins go: their packages' versions, and the files they begin in.
 
-    Nothing is imported. Of a package that is installed to be worked on, only the file counts that an entry point names.
+    Nothing is imported but packages around the modules that entry points name. Of a package that is installed to be
+    worked on, only the file counts that an entry point names.
     """
     return tuple(_state_of(entry) for group in (RULES, PASSES, CHECKS) for entry in _entries(group))
 
@@ -80,8 +81,8 @@ def _state_of(entry: EntryPoint) -> str:
     try:
         spec = importlib.util.find_spec(entry.module)
         status = os.stat(spec.origin) if spec is not None and spec.origin else None
-    except (ImportError, OSError, ValueError):
-        status = None  # loading it says what is wrong
+    except Exception:  # a package around the module is imported, which may raise anything; loading it says what
+        status = None
     file = f"{status.st_size} {status.st_mtime_ns}" if status is not None else ""
     return f"{entry.group} {entry.name}={entry.value} {package} {file}"
 

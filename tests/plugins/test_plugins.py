@@ -101,3 +101,16 @@ def test_what_cannot_be_used_is_said(monkeypatch, group, value, said):
     with pytest.raises(Unavailable, match=f"plugin bad .*{said}.*NCGOPT_NO_PLUGINS"):
         (checks if group == plugins.CHECKS else catalog)()
     plugins._loaded.cache_clear()
+
+
+def test_a_package_that_raises_is_left_to_loading(monkeypatch, tmp_path):
+    (tmp_path / "ncgopt_bad").mkdir()
+    (tmp_path / "ncgopt_bad" / "__init__.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+    entry = EntryPoint("bad", "ncgopt_bad.rules:RULES", plugins.RULES)
+    monkeypatch.setattr(plugins, "_entries", lambda wanted: (entry,) if wanted == plugins.RULES else ())
+    plugins._loaded.cache_clear()
+    assert len(plugins.state()) == 1
+    with pytest.raises(Unavailable, match=r"plugin bad .*ZeroDivisionError"):
+        plugins.rules(())
+    plugins._loaded.cache_clear()
