@@ -69,14 +69,16 @@ def test_what_has_to_stay_is_named(tmp_path):
     assert "output of the model" in find_blocks(load(proto, tmp_path), SETTINGS)[1][0]
 
 
-def test_removing_is_adding_nothing(tmp_path):
+@pytest.mark.parametrize("gone", [(1,), (0, 1), (1, 2), (0, 2), (0, 1, 2)])
+def test_removing_is_adding_nothing(gone, tmp_path):
     model = load(THREE, tmp_path)
-    remove(model, [find_blocks(model, SETTINGS)[0][1].name], SETTINGS)
+    found = find_blocks(model, SETTINGS)[0]
+    remove(model, [found[place].name for place in gone], SETTINGS)
     models.save(model, tmp_path / "less.onnx")
     silent = onnx.ModelProto.FromString(THREE.SerializeToString())
     for tensor in silent.graph.initializer:
-        if tensor.name == "v2":
-            tensor.CopyFrom(onnx.numpy_helper.from_array(np.zeros((16, 8), np.float32), "v2"))
+        if tensor.name in {f"v{place + 1}" for place in gone}:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.zeros((16, 8), np.float32), tensor.name))
     x = np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32)
     run = [ReferenceEvaluator(one).run(None, {"x": x})[0] for one in (silent, onnx.load(tmp_path / "less.onnx"))]
     np.testing.assert_allclose(*run, rtol=1e-6)

@@ -115,12 +115,15 @@ def _only_for(add: ir.Node, skip: ir.Value) -> set[ir.Node]:
 
 def remove(model: ir.Model, names: Collection[str], settings: PruneSettings) -> None:
     """Let these blocks give what they were given, in place. Values keep their names, so that runs can be compared."""
+    stands_for: dict[ir.Value, ir.Value] = {}
     for block in find_blocks(model, settings)[0]:
         if block.name in names:
             node = block.add
-            through = ir.Node("", "Identity", [block.skip], name=node.name, num_outputs=1)
+            skip = stands_for.get(block.skip, block.skip)  # the block before may have gone a moment ago
+            through = ir.Node("", "Identity", [skip], name=node.name, num_outputs=1)
             model.graph.insert_before(node, through)
-            old, new = node.outputs[0], through.outputs[0]
+            old = node.outputs[0]
+            new = stands_for[old] = through.outputs[0]
             name, kind, shape = old.name, old.type, old.shape
             old.replace_all_uses_with(new)
             model.graph.remove(node, safe=True)
