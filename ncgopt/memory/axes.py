@@ -126,11 +126,11 @@ def _softmax(node: ir.Node, axis: int) -> Parts | None:
 
 def _layer_normalization(node: ir.Node, axis: int) -> Parts | None:
     own = _own_axis(node)
-    return [Along(axis), *([None] * (len(node.inputs) - 1))] if own is not None and axis < own else None
+    return _broadcast(node, axis) if own is not None and axis < own else None  # a scale may differ from row to row
 
 
 def _batch_normalization(node: ir.Node, axis: int) -> Parts | None:
-    if facts.int_attribute(node, "training_mode"):
+    if facts.int_attribute(node, "training_mode") or facts.int_attribute(node, "spatial") == 0:
         return None
     return [Along(axis), *([Along(0) if axis == 1 else None] * (len(node.inputs) - 1))]
 
@@ -222,7 +222,8 @@ def _reshape(node: ir.Node, axis: int) -> Parts | None:
     ahead = symbols.product(after[:axis])
     for at, dim in enumerate(before):
         if dim == after[axis] and dim is not None and symbols.product(before[:at]) == ahead is not None:
-            return [Along(at), None]
+            copied = at < len(target) and target[at] == 0  # by another axis, which stays as long as it is
+            return None if copied else [Along(at), None]
     return None
 
 

@@ -141,7 +141,7 @@ class Cutter:
             found = part.inputs[joined.index(places)]
             assert found is not None
             return found
-        if self.graph.opset_imports[""] < _SLICE_INPUTS:
+        if self.graph.opset_imports.get("", 1) < _SLICE_INPUTS:
             return self._node("Slice", [value], node, axes=[axis], starts=places[:1], ends=places[1:])
         bounds = [self._constant(node, np.array([n], np.int64), "bound") for n in (*places, axis)]
         return self._node("Slice", [value, *bounds], node)
@@ -159,7 +159,7 @@ class Cutter:
     ) -> ir.Value:
         node = ir.Node(
             "", operator, inputs, ir.convenience.convert_attributes(attributes), num_outputs=1,
-            version=self.graph.opset_imports[""], name=self.session.fresh_name(f"{like.name}/{operator}"),
+            version=self.graph.opset_imports.get("", 1), name=self.session.fresh_name(f"{like.name}/{operator}"),
         )  # fmt: skip
         return self._placed(node, None)
 
