@@ -17,6 +17,9 @@ from ncgopt.memory.schedule import bodies
 from ncgopt.model import load
 from ncgopt.runtime.session import open_session
 
+SIZELESS = (None, ir.DataType.STRING, ir.DataType.UNDEFINED)
+"""Types whose elements take nobody knows how many bytes."""
+
 
 @dataclass(frozen=True)
 class Size:
@@ -93,14 +96,15 @@ def _by_facts(model: ir.Model) -> Iterator[tuple[str, Size]]:
         for node in graph:
             for value in node.outputs:
                 dims, dtype = facts.shape(value), facts.dtype(value)
-                if value.name and dims is not None and None not in dims and dtype is not None:
+                if value.name and dims is not None and None not in dims and dtype not in SIZELESS:
+                    assert dtype is not None
                     yield value.name, Size(dtype.bitwidth, tuple(dims))
 
 
 def _declared(value: ValueInfoProto, known: set[str]) -> Size | None:
     """What ONNX Runtime found itself, where that is numbers, or symbols of the inputs."""
     tensor = value.type.tensor_type
-    if not value.type.HasField("tensor_type") or not tensor.HasField("shape"):
+    if not value.type.HasField("tensor_type") or not tensor.HasField("shape") or tensor.elem_type in SIZELESS:
         return None
     dims: list[Dim] = []
     for dim in tensor.shape.dim:

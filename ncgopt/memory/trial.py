@@ -14,7 +14,7 @@ from ncgopt import model as models
 from ncgopt.dimensions import is_name
 from ncgopt.errors import Usage
 from ncgopt.facts import symbols
-from ncgopt.memory.executed import executed, sizes
+from ncgopt.memory.executed import SIZELESS, executed, sizes
 from ncgopt.memory.prediction import Prediction, predict
 from ncgopt.runtime.process import WorkerDied
 from ncgopt.runtime.session import LoadError
@@ -76,7 +76,7 @@ class Trials:
     def size(self, value: ir.Value) -> int:
         """Bytes of a value; 0 where they are not known."""
         dims, dtype = facts.shape(value), facts.dtype(value)
-        if dims is None or dtype is None:
+        if dims is None or dtype is None or dtype in SIZELESS:
             return 0
         count = symbols.evaluate(symbols.product(dims), dict(self.binding))
         return 0 if count is None else (count * dtype.bitwidth + 7) // 8

@@ -84,3 +84,12 @@ def test_options_of_the_user_come_first():
 def test_a_size_that_is_none(text):
     with pytest.raises(Usage, match="NAME=N"):
         bindings([text])
+
+
+def test_texts_have_no_size_and_are_no_obstacle(tmp_path):
+    source = '<ir_version: 8, opset_import: ["" : 17]> g (string[N] x, float[N] z) => (string[N] y, float[N] w) '
+    onnx.save(onnx.parser.parse_model(source + "{ y = Identity(x)  a = Exp(z)  w = Neg(a) }"), tmp_path / "m.onnx")
+    _, report = optimized(tmp_path / "m.onnx", "--objective", "memory")
+    assert report["verification"]["status"] == "passed"
+    found = CliRunner().invoke(main, ["inspect", str(tmp_path / "m.onnx"), "--memory"])
+    assert found.exit_code == 0, found.output
