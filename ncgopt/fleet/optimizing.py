@@ -81,7 +81,8 @@ def _doing(optimize: Optimize) -> Do:
     def do(task: Task, listener: Listener) -> Optimized:
         if urls.is_url(task.source) or urls.is_url(task.target or ""):
             return _elsewhere(optimize, task, listener)
-        source, target = Path(task.source), Path(task.target) if task.target is not None else None
+        nowhere = task.target is None or task.settings.dry_run  # a dry run makes no folder for its results
+        source, target = Path(task.source), None if nowhere else Path(task.target or "")
         key = key_of(source, task.noted) if task.noted is not None else None
         report = optimize(source, task.settings, output=target, in_place=target is None, progress=listener)
         return Optimized(report, key)

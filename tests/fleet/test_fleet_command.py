@@ -59,6 +59,15 @@ def test_what_makes_no_sense_is_refused(arguments, says, models, capfd, monkeypa
     assert said.err.count("\n") == 1
 
 
+def test_a_dry_run_needs_no_folder_of_results_and_makes_none(models, tmp_path, capfd):
+    (models / "bad.onnx").unlink()
+    before = {path: path.read_bytes() for path in models.rglob("*.onnx")}
+    assert invoke(["optimize", str(models), "-o", str(tmp_path / "out"), "--dry-run", "--no-verify"]) == 0
+    assert capfd.readouterr().err == ""
+    assert not (tmp_path / "out").exists()
+    assert {path: path.read_bytes() for path in models.rglob("*.onnx")} == before
+
+
 @pytest.mark.parametrize("engine", ["ray", "dask"])
 def test_an_engine_that_is_not_installed(engine, models, capfd, monkeypatch):
     monkeypatch.setitem(sys.modules, {"ray": "ray", "dask": "distributed"}[engine], None)
