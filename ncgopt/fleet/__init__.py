@@ -5,9 +5,10 @@ a function, called once for each tuple of arguments, in child processes.
 """
 
 from ncgopt.fleet.calls import call_all
-from ncgopt.fleet.engine import Done, Engine
+from ncgopt.fleet.engine import Engine
 from ncgopt.fleet.fleet import Finished, optimize_all
 from ncgopt.fleet.sources import Pair, Source, beside, find, into_folder
+from ncgopt.fleet.tasks import Done
 
 __all__ = [
     "Done",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import Any
 
-from ncgopt.fleet.engine import Done, Engine
+from ncgopt.fleet.engine import Engine
 from ncgopt.fleet.seats import FunctionSeat
+from ncgopt.fleet.tasks import Done
 
 
 def call_all(

@@ -11,27 +11,11 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ncgopt.errors import Unavailable
-from ncgopt.fleet.seats import Listener, Seat
+from ncgopt.fleet.seats import Seat
+from ncgopt.fleet.tasks import Done
 from ncgopt.runtime.memory import default_limit
-from ncgopt.runtime.worker import portable
 
 EngineName = Literal["local", "ray", "dask"]
-
-
-@dataclass(frozen=True)
-class Done:
-    """What became of one task.
-
-    Attributes:
-        index: its place among the tasks.
-        value: what came of it, where nothing went wrong.
-        error: what it ended in otherwise.
-    """
-
-    index: int
-    value: Any = None
-    error: Exception | None = None
 
 
 @dataclass(frozen=True)
@@ -73,35 +57,8 @@ class Engine:
             from ncgopt.fleet.on_dask import run
         else:
             from ncgopt.fleet.on_ray import run
-        yield from run(self, seat, tasks, listener)
+        yield from run(self.jobs, self.address, seat, tasks, listener)
 
 
 def _silent(index: int, text: str) -> None:
     return
-
-
-def perform(seat: Seat, index: int, task: Any, version: str) -> Done:
-    """Do one task in a worker of a cluster.
-
-    Args:
-        seat: what does it.
-        index: its place.
-        task: what `seat` takes.
-        version: of ncgopt where the task comes from; results of another one would not be the same.
-    """
-    import ncgopt
-
-    if ncgopt.__version__ != version:
-        found = f"a worker of the cluster has ncgopt {ncgopt.__version__}, here is {version}"
-        return Done(index, error=Unavailable(f"{found}; install the same on both sides"))
-    with seat.open(None) as do:
-        return attempt(do, index, task, lambda _: None)
-
-
-def attempt(do: Callable[[Any, Listener], Any], index: int, task: Any, listener: Listener) -> Done:
-    """Do one task; an error is a result like another, fit to be sent."""
-    try:
-        return Done(index, do(task, listener))
-    except Exception as error:
-        found = portable(error)
-        return Done(index, error=found if isinstance(found, Exception) else RuntimeError(str(error)))

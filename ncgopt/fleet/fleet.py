@@ -13,10 +13,11 @@ from typing import Any
 from ncgopt.bytesize import ByteSize
 from ncgopt.errors import CannotWrite
 from ncgopt.fleet import urls
-from ncgopt.fleet.engine import Done, Engine
+from ncgopt.fleet.engine import Engine
 from ncgopt.fleet.ledger import Ledger
 from ncgopt.fleet.optimizing import Optimized, OptimizerSeat, Task
 from ncgopt.fleet.sources import Pair
+from ncgopt.fleet.tasks import Done
 from ncgopt.report import Report
 from ncgopt.settings import Settings
 

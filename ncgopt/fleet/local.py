@@ -11,16 +11,16 @@ import threading
 from collections.abc import Callable, Generator, Sequence
 from typing import Any
 
-from ncgopt.fleet.engine import Done, Engine, attempt
 from ncgopt.fleet.seats import Seat
+from ncgopt.fleet.tasks import Done, attempt
 
 _POLL_SECONDS = 0.25  # a longer wait could not be interrupted with Ctrl-C on Windows
 
 
-def run(engine: Engine, seat: Seat, tasks: Sequence[Any], say: Callable[[int, str], None]) -> Generator[Done]:
+def run(jobs: int, address: str, seat: Seat, tasks: Sequence[Any], say: Callable[[int, str], None]) -> Generator[Done]:
     """See `Engine.run`."""
     crew = _Crew(seat, tasks, say)
-    threads = [threading.Thread(target=crew.work, daemon=True) for _ in range(min(engine.jobs, len(tasks)))]
+    threads = [threading.Thread(target=crew.work, daemon=True) for _ in range(min(jobs, len(tasks)))]
     for thread in threads:
         thread.start()
     try:

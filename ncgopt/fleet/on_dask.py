@@ -13,11 +13,11 @@ from typing import Any
 
 import ncgopt
 from ncgopt.errors import OutOfResources, Unavailable
-from ncgopt.fleet.engine import Done, Engine, perform
 from ncgopt.fleet.seats import TRIES, Seat
+from ncgopt.fleet.tasks import Done, perform
 
 
-def run(engine: Engine, seat: Seat, tasks: Sequence[Any], say: Callable[[int, str], None]) -> Generator[Done]:
+def run(jobs: int, address: str, seat: Seat, tasks: Sequence[Any], say: Callable[[int, str], None]) -> Generator[Done]:
     """See `Engine.run`; what tasks say as they run stays in the cluster.
 
     Raises:
@@ -28,7 +28,7 @@ def run(engine: Engine, seat: Seat, tasks: Sequence[Any], say: Callable[[int, st
     except ImportError:
         raise Unavailable("--engine dask needs Dask: pip install 'ncgopt[dask]', also on its workers") from None
     with contextlib.ExitStack() as stack:
-        client = stack.enter_context(_client(distributed, engine, stack))
+        client = stack.enter_context(_client(distributed, jobs, address, stack))
         numbers: dict[Any, int] = {}
         try:
             for index, task in enumerate(tasks):
@@ -43,14 +43,14 @@ def run(engine: Engine, seat: Seat, tasks: Sequence[Any], say: Callable[[int, st
                 client.cancel(list(numbers), force=True)
 
 
-def _client(distributed: Any, engine: Engine, stack: contextlib.ExitStack) -> Any:
-    if engine.address:
+def _client(distributed: Any, jobs: int, address: str, stack: contextlib.ExitStack) -> Any:
+    if address:
         try:
-            return distributed.Client(engine.address, timeout=10)
+            return distributed.Client(address, timeout=10)
         except (OSError, ValueError) as error:
-            raise Unavailable(f"no Dask scheduler answers at {engine.address}: {error}") from error
+            raise Unavailable(f"no Dask scheduler answers at {address}: {error}") from error
     cluster = distributed.LocalCluster(
-        n_workers=engine.jobs, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
+        n_workers=jobs, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, memory_limit=0
     )
     return distributed.Client(stack.enter_context(cluster))
 

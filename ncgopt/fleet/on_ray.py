@@ -12,14 +12,14 @@ from typing import Any
 
 import ncgopt
 from ncgopt.errors import OutOfResources, Unavailable
-from ncgopt.fleet.engine import Done, Engine, perform
 from ncgopt.fleet.seats import TRIES, Seat
+from ncgopt.fleet.tasks import Done, perform
 
 _POLL_SECONDS = 1.0
 _CONNECT_SECONDS = 10.0
 
 
-def run(engine: Engine, seat: Seat, tasks: Sequence[Any], say: Callable[[int, str], None]) -> Generator[Done]:
+def run(jobs: int, address: str, seat: Seat, tasks: Sequence[Any], say: Callable[[int, str], None]) -> Generator[Done]:
     """See `Engine.run`; what tasks say as they run stays in the cluster.
 
     Raises:
@@ -31,7 +31,7 @@ def run(engine: Engine, seat: Seat, tasks: Sequence[Any], say: Callable[[int, st
         raise Unavailable("--engine ray needs Ray: pip install 'ncgopt[ray]', also on its workers") from None
     ours = not ray.is_initialized()
     if ours:
-        _connect(ray, engine)
+        _connect(ray, jobs, address)
     remote = ray.remote(perform).options(num_cpus=1, max_retries=TRIES - 1)
     running: dict[Any, int] = {}
     try:
@@ -48,16 +48,16 @@ def run(engine: Engine, seat: Seat, tasks: Sequence[Any], say: Callable[[int, st
             ray.shutdown()
 
 
-def _connect(ray: Any, engine: Engine) -> None:
+def _connect(ray: Any, jobs: int, address: str) -> None:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": "error", "configure_logging": True}
-    if engine.address:
-        _require_somebody(engine.address)
+    if address:
+        _require_somebody(address)
         try:
-            ray.init(engine.address, **quiet)
+            ray.init(address, **quiet)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise Unavailable(f"no Ray cluster answers at {engine.address}: {error}") from error
+            raise Unavailable(f"no Ray cluster answers at {address}: {error}") from error
         return
-    ray.init(num_cpus=engine.jobs, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+    ray.init(num_cpus=jobs, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
 
 
 def _require_somebody(address: str) -> None:
