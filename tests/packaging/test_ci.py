@@ -60,7 +60,7 @@ def test_steps_of_the_action_and_of_gitlab(sources: Path, tmp_path: Path, withou
     assert "::warning file=models/more of them/bad one.onnx,title=NCG001 rewrite::" in checked.stdout
     assert "good.onnx" not in checked.stdout
     summary = Path(runner["GITHUB_STEP_SUMMARY"]).read_text()
-    assert "run `ncgopt optimize --in-place models/more of them/bad one.onnx`" in summary
+    assert "run `ncgopt optimize --in-place 'models/more of them/bad one.onnx'`" in summary
     assert json.loads((work / "found.sarif").read_text())["runs"][0]["results"]
 
     fine = _run(check, work, environment | _inputs(models="models/*.onnx none/*.onnx"))
