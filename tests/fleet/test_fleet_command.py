@@ -84,8 +84,8 @@ def test_ctrl_c_ends_everything_and_leaves_nothing_half_written(tmp_path):
     command = [*RUN, "optimize", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--jobs", "2", "--no-verify"]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and theirs
     child = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "TMPDIR": str(scratch)},
-    )  # fmt: skip
+        command, stderr=subprocess.PIPE, text=True, start_new_session=True, env={**os.environ, "TMPDIR": str(scratch)}
+    )
     signal.signal(signal.SIGINT, before)
     while not list((tmp_path / "out").glob("*.onnx")):
         time.sleep(0.02)
